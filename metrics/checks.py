@@ -1,0 +1,17 @@
+"""Checks every full-reference metric makes on its input."""
+
+import torch
+from torch import Tensor
+
+
+def check_pair(pred: Tensor, ref: Tensor) -> None:
+    """Raise `ValueError` unless both are finite (N, C, H, W) floating-point batches of one shape."""
+    if pred.shape != ref.shape or pred.dim() != 4:
+        raise ValueError(
+            f"expected two (N, C, H, W) batches of one shape, got {tuple(pred.shape)} and {tuple(ref.shape)}"
+        )
+    for name, batch in (("pred", pred), ("ref", ref)):
+        if not batch.is_floating_point():
+            raise ValueError(f"expected floating-point images, but {name} is {batch.dtype}")
+        if not torch.isfinite(batch).all():
+            raise ValueError(f"{name} holds {int((~torch.isfinite(batch)).sum())} values that are NaN or infinite")

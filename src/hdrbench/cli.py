@@ -1,0 +1,192 @@
+"""Every command of `hdrbench`. Heavy imports stay inside the commands, so that `--help` answers at once."""
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from hdrbench.errors import HdrbenchError
+
+app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, help=__doc__)
+data_app = typer.Typer(no_args_is_help=True, help="Data sets: list, verify and prepare them.")
+app.add_typer(data_app, name="data")
+
+Paper = Annotated[str, typer.Argument(help="Folder under replications/, e.g. usme_hdr.")]
+RunId = Annotated[str, typer.Argument(help="Training run as role/name, e.g. kalantari/usme_6ch.")]
+Role = Annotated[str, typer.Argument(help="A data set by its role in the paper, e.g. kalantari.")]
+ProfileName = Annotated[
+    str | None, typer.Option("--profile", help="embedded, hdri or paper; the active one if left out.")
+]
+
+
+def _profile(name: str | None) -> str:
+    from hdrbench.workspace import active_profile, check_profile
+
+    return check_profile(name) if name else active_profile()
+
+
+def _data_facts(paper: str, profile: str, role: str) -> dict[str, Any]:
+    """Read what `data prepare` wrote, or run it."""
+    from hdrbench.pipeline.data import data_file, prepare_data
+
+    path = data_file(paper, profile, role)
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else prepare_data(paper, profile, role)
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """List the data sets that have a card."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from hdrbench.datasets import catalog
+
+    table = Table("name", "kind", "scenes", "what")
+    for name in catalog.names():
+        card = catalog.card(name)
+        scenes = ", ".join(f"{split} {count if count is not None else '?'}" for split, count in card.splits.items())
+        table.add_row(name, card.kind, scenes, card.title)
+    Console().print(table)
+
+
+@data_app.command("verify")
+def data_verify(name: Annotated[str, typer.Argument(help="A data set, as `hdrbench data list` names it.")]) -> None:
+    """Check a data set's layout, counts and sizes, and say in plain words what is wrong."""
+    from hdrbench.datasets import catalog
+
+    problems = catalog.verify(name)
+    for problem in problems:
+        print(f"{name}: {problem}")
+    if problems:
+        raise HdrbenchError(f"data set '{name}' has {len(problems)} problem(s)")
+    facts = catalog.fingerprint(name)
+    scenes = ", ".join(f"{count} {split}" for split, count in facts["scenes"].items())
+    print(f"{name}: complete, {scenes} scenes, fingerprint {facts['digest'][:12]}")
+
+
+@data_app.command("prepare")
+def data_prepare(paper: Paper, role: Role, profile: ProfileName = None) -> None:
+    """Verify the data set that plays a role, fingerprint it, and align its scenes."""
+    from hdrbench.pipeline.data import prepare_data
+
+    facts = prepare_data(paper, _profile(profile), role)
+    print(f"{role}: {facts['dataset']}, {facts['scenes']}, fingerprint {facts['digest'][:12]}")
+
+
+@app.command()
+def digest(paper: Paper) -> None:
+    """Write the digests of the code that a replication's stages depend on."""
+    from hdrbench.pipeline.data import write_code_digests
+
+    print(write_code_digests(paper))
+
+
+@app.command()
+def train(
+    paper: Paper,
+    run: RunId,
+    profile: ProfileName = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    devices: Annotated[str, typer.Option(help="auto, or how many.")] = "auto",
+) -> None:
+    """Train one run, or finish it where it was interrupted."""
+    from hdrbench.pipeline.failures import recorded
+    from hdrbench.runs import resolve
+
+    resolved = resolve(paper, _profile(profile), run)
+    with recorded(resolved):
+        from hdrbench.pipeline.train import train as start
+
+        facts = _data_facts(paper, resolved.profile_name, resolved.role)
+        count = int(devices) if devices.isdigit() else devices
+        print(start(resolved, facts["digest"], accelerator=accelerator, devices=count))
+
+
+@app.command()
+def evaluate(
+    paper: Paper,
+    run: RunId,
+    on: Annotated[
+        str | None, typer.Option(help="Role of the data set to test on; the training one if left out.")
+    ] = None,
+    profile: ProfileName = None,
+) -> None:
+    """Score a trained run on a test split, image by image."""
+    from hdrbench.pipeline.failures import recorded
+    from hdrbench.runs import resolve
+
+    resolved = resolve(paper, _profile(profile), run)
+    test = on or resolved.role
+    with recorded(resolved):
+        from hdrbench.pipeline.evaluate import evaluate as start
+        from hdrbench.pipeline.needs import needed
+
+        facts = _data_facts(paper, resolved.profile_name, test)
+        names, protocol = needed(paper, resolved.role, test)
+        print(start(resolved, test, facts, names, protocol))
+
+
+@app.command()
+def cost(paper: Paper) -> None:
+    """Count the parameters and multiply-adds of every run's network, in the paper's configuration."""
+    from hdrbench.pipeline.needs import count_costs
+
+    print(count_costs(paper))
+
+
+@app.command()
+def showcase(paper: Paper, profile: ProfileName = None) -> None:
+    """Make the pictures for the page's viewer."""
+    from hdrbench.report.showcase import showcase as make
+    from hdrbench.runs import load, resolve
+
+    resolved = resolve(paper, _profile(profile), load(paper).showcase)
+    print(make(resolved, _data_facts(paper, resolved.profile_name, resolved.role)))
+
+
+@app.command()
+def report(paper: Paper, profile: ProfileName = None) -> None:
+    """Build the page from whatever results exist."""
+    from hdrbench.pipeline.compare import compare
+    from hdrbench.report import index, page
+    from hdrbench.workspace import results, write_atomically
+
+    name = _profile(profile)
+    folder = results(paper, name)
+    tables = compare(paper, name)
+    write_atomically(folder / "tables.json", json.dumps(tables, indent=1, ensure_ascii=False) + "\n")
+    page.write(tables, folder)
+    index.write(folder.parent.parent)
+    print(tables["verdict"])
+    print(folder / "index.html")
+
+
+@app.command("index")
+def make_index() -> None:
+    """List all papers' pages in results/index.html."""
+    from hdrbench.report import index
+    from hdrbench.workspace import root
+
+    index.write(root() / "results")
+    print(root() / "results" / "index.html")
+
+
+@app.command("list")
+def list_papers() -> None:
+    """List the replications and their runs."""
+    from hdrbench.runs import load
+    from hdrbench.workspace import papers
+
+    for paper in papers():
+        runs = [f"{role}/{name}" for role, named in load(paper).runs.items() for name in named]
+        print(f"{paper}: {', '.join(runs)}")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line on standard error and exit status 2."""
+    try:
+        app()
+    except HdrbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,1 @@
+"""The ground floor: image files, transfer functions, exposure arithmetic, merging, alignment."""

@@ -1,0 +1,1 @@
+"""From a replication's settings to its tables: prepare data, train, evaluate, compare with what the paper prints."""

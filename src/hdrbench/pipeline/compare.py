@@ -1,0 +1,285 @@
+"""Tables from whatever exists: every printed row and column, with our number or the reason why there is none."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean, median, pstdev
+from typing import Any
+
+import hdrbench
+from hdrbench import metrics, protocol, spec
+from hdrbench import runs as settings
+from hdrbench.datasets import catalog
+from hdrbench.errors import HdrbenchError
+from hdrbench.pipeline.cells import Cell, Measured, Missing, decimals, measured_cell, ranks
+from hdrbench.pipeline.failures import failure_file
+from hdrbench.pipeline.provenance import git_state, now
+from hdrbench.runs import ResolvedRun
+from hdrbench.spec import COSTS, Column, Group, Row, Table
+from hdrbench.workspace import replication, results, root
+
+Json = dict[str, Any]
+
+
+def read_json(path: Path) -> Json | None:
+    """Read a JSON file of our own, or None if it does not exist."""
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise HdrbenchError(f"{path}: not valid JSON ({error}); delete it and run its stage again") from error
+
+
+class Comparison:
+    """Builds a paper's tables under one profile."""
+
+    def __init__(self, paper: str, profile_name: str) -> None:
+        self.id, self.profile_name = paper, profile_name
+        self.paper, self.runs = spec.load(paper), settings.load(paper)
+        self.profile = settings.profile_of(self.runs, profile_name)
+        self.folder = results(paper, profile_name)
+        spec.check_runs(self.paper, self.runs, replication(paper) / "paper.yaml")
+        self.costs = read_json(self.folder.parent / "costs.json") or {}
+        self.scores: dict[tuple[str, str], Json] = {}
+
+    def tables(self) -> list[Json]:
+        """Return every table, with its cells."""
+        return [self._table(table) for table in self.paper.tables]
+
+    def _table(self, table: Table) -> Json:
+        printed = spec.read_printed(table, replication(self.id))
+        rows: list[tuple[Row, list[Cell]]] = []
+        values = iter(printed.values)
+        for row in table.rows:
+            strings = iter(next(values)) if row.printed else None
+            cells = []
+            for column in printed.columns:
+                reported = next(strings) if strings and column.group.printed else None
+                cells.append(self._cell(row, column, reported, self._places(printed, column)))
+            rows.append((row, cells))
+        for index, column in enumerate(printed.columns):
+            places = ranks([cells[index].value for _, cells in rows], self._better(column.name))
+            for (_, cells), rank in zip(rows, places, strict=True):
+                cells[index] = replace(cells[index], rank=rank)
+        return {
+            "id": table.id,
+            "number": table.number,
+            "title": table.title,
+            "note": table.note,
+            "row_headers": table.row_headers,
+            "columns": [
+                self._column(column, index, self._places(printed, column))
+                for index, column in enumerate(printed.columns)
+            ],
+            "rows": [
+                {
+                    "id": f"{table.id}-{number}",
+                    "labels": row.labels,
+                    "printed": row.printed,
+                    "note": row.note,
+                    "cells": [cell.fields() for cell in cells],
+                }
+                for number, (row, cells) in enumerate(rows, 1)
+            ],
+        }
+
+    def _places(self, printed: spec.PrintedTable, column: Column) -> int:
+        """Decimals for numbers that the paper does not print: as many as the column's printed ones."""
+        if not column.group.printed:
+            return 2
+        index = [c for c in printed.columns if c.group.printed].index(column)
+        return max(decimals(row[index]) for row in printed.values)
+
+    def _better(self, name: str) -> str | None:
+        if name in COSTS:
+            return COSTS[name][0]
+        return metrics.METRICS[name].better if name in metrics.METRICS else None
+
+    def _column(self, column: Column, index: int, places: int) -> Json:
+        group = column.group
+        unit = COSTS[column.name][1] if column.name in COSTS else ("dB" if column.name.startswith("psnr") else None)
+        return {
+            "id": f"{index}-{group.train}-{group.test}-{column.name}",
+            "group": group.title,
+            "label": column.label,
+            "better": self._better(column.name),
+            "unit": unit,
+            "printed": group.printed,
+            "protocol": group.protocol,
+            "decimals": places,
+        }
+
+    def _cell(self, row: Row, column: Column, reported: str | None, places: int) -> Cell:
+        """Fill one cell."""
+        if row.run is None:
+            return Cell("not_implemented", f"{row.labels[0]} does not exist here yet", reported)
+        run = settings.resolve(self.id, self.profile_name, f"{column.group.train}/{row.run}")
+        found = self._cost(run, column) if column.name in COSTS else self._score(run, column)
+        where = {"run": run.id, "test": column.group.test, "command": self._command(run, column)}
+        if isinstance(found, Missing):
+            return Cell(found.state, found.reason, reported, **where)
+        cell = measured_cell(found, reported, self._better(column.name), self.paper.tolerances.get(column.name), places)
+        return replace(cell, **where)
+
+    def _command(self, run: ResolvedRun, column: Column) -> str:
+        """Command that rebuilds this cell."""
+        file = f"replications/{self.id}/dvc.yaml"
+        if column.name in ("params", "macs_thop", "macs_counted"):
+            return f"dvc repro {file}:cost"
+        kind = "evaluate" if run.role == column.group.test else "cross"
+        return f"dvc repro {file}:{kind}_{run.role}@{self.profile_name}-{run.name}"
+
+    def _cost(self, run: ResolvedRun, column: Column) -> Measured | Missing:
+        """Look a cost up; counts belong to the paper's network, time to this profile's."""
+        if column.name in ("seconds", "megapixels"):
+            return self._time(run, column)
+        counted = self.costs.get(run.name)
+        if counted is None:
+            return Missing("not_run", "not counted yet")
+        return Measured(counted[column.name], None, None, True, "counted on the paper's configuration at 1500x1000")
+
+    def _time(self, run: ResolvedRun, column: Column) -> Measured | Missing:
+        """Median inference time of the scored images, and their size."""
+        scores = self._read_scores(run, column.group)
+        if isinstance(scores, Missing):
+            return scores
+        height, width = scores["sizes"][0]
+        device = scores["evaluation"]["environment"]["device"]
+        reason = f"median over {len(scores['seconds'])} images of {width}x{height} on {device}; printed: 1500x1000 on RTX 3090"
+        value = median(scores["seconds"]) if column.name == "seconds" else height * width / 1e6
+        return Measured(value, None, len(scores["seconds"]), False, reason)
+
+    def _score(self, run: ResolvedRun, column: Column) -> Measured | Missing:
+        """Mean and standard deviation of a metric over the test images."""
+        if column.name not in metrics.METRICS:
+            return Missing("not_implemented", f"metric {column.label} does not exist here yet")
+        scores = self._read_scores(run, column.group)
+        if isinstance(scores, Missing):
+            return scores
+        wanted = protocol.get(str(column.group.protocol)).digest()
+        if scores["protocol"]["hash"] != wanted or column.name not in scores["metrics"]:
+            return Missing("not_run", "scored under another protocol or without this metric; evaluate again")
+        values = scores["metrics"][column.name]
+        spread = pstdev(values) if len(values) > 1 else None
+        return Measured(fmean(values), spread, len(values), self.profile.comparable)
+
+    def _read_scores(self, run: ResolvedRun, group: Group) -> Json | Missing:
+        """Read a run's scores, or find out why there are none."""
+        key = (run.id, group.test)
+        if key not in self.scores:
+            found = read_json(run.scores(group.test))
+            if found is None:
+                return self._why_missing(run, group)
+            self.scores[key] = found
+        return self.scores[key]
+
+    def _why_missing(self, run: ResolvedRun, group: Group) -> Missing:
+        for role in dict.fromkeys((group.train, group.test)):
+            if not (self.folder / "data" / f"{role}.json").is_file():
+                problems = catalog.verify(run.dataset(role))
+                if problems:
+                    return Missing("data_missing", problems[0])
+        failure = failure_file(run)
+        if failure.is_file():
+            return Missing("failed", failure.read_text(encoding="utf-8").strip())
+        return Missing("not_run", "no scores yet")
+
+    def roles(self) -> list[Json]:
+        """Say which data set plays which of the paper's, with its fingerprint where it has one."""
+        found = []
+        for role, stands_for in self.paper.roles.items():
+            name = self.profile.data[role]
+            facts = read_json(self.folder / "data" / f"{role}.json") or {}
+            title = catalog.card(name).title
+            found.append(
+                {"role": role, "stands_for": stands_for, "dataset": name, "title": title}
+                | {"digest": facts.get("digest"), "scenes": facts.get("scenes") or {}}
+            )
+        return found
+
+    def run_records(self) -> dict[str, Json]:
+        """Collect the provenance of every run with scores, by run; call after `tables`."""
+        records: dict[str, Json] = {}
+        for (run_id, _), scores in self.scores.items():
+            training, evaluation = scores["training"], scores["evaluation"]
+            records[run_id] = {
+                "label": run_id,
+                "method": scores["method"],
+                "options": scores["options"] | training["identity"]["objective"],
+                "commit": evaluation["git"]["commit"],
+                "dirty": evaluation["git"]["dirty"] or training["git"]["dirty"],
+                "code": training["identity"]["code"],
+                "data": training["identity"]["data"],
+                "seed": training["identity"]["seed"],
+                "device": training["environment"]["device"],
+                "torch": training["environment"]["torch"],
+                "cuda": training["environment"]["cuda"],
+                "precision": training["identity"]["training"]["precision"],
+                "iterations": training["iterations"],
+                "train_seconds": training["train_seconds"],
+                "evaluate_seconds": evaluation["seconds"],
+                "peak_memory_mb": training["peak_memory_mb"],
+                "notes": [*training["notes"], f"trained at commit {str(training['git']['commit'])[:12]}"],
+                "finished": evaluation["finished"],
+            }
+        return records
+
+
+def verdict(counts: Counter[str], comparable: bool, profile: str) -> str:
+    """Sum the page up in one sentence."""
+    total = sum(counts.values())
+    agree = counts["equal"] + counts["within"]
+    judged = agree + counts["better"] + counts["worse"]
+    absent = total - judged - counts["other_data"] - counts["not_reported"]
+    if comparable:
+        return (
+            f"{agree} of {judged} comparable cells agree with the paper, {counts['better']} are better and "
+            f"{counts['worse']} worse; {absent} of {total} cells have no number here."
+        )
+    return (
+        f"Not a replication: profile '{profile}' uses other data than the paper. {counts['other_data']} cells were measured "
+        f"on that data; of the {judged} that do not depend on data (parameters, multiply-adds), {agree} agree with the "
+        f"paper; {absent} of {total} cells have no number here."
+    )
+
+
+def compare(paper: str, profile_name: str) -> Json:
+    """Build everything the page shows, as written to tables.json."""
+    work_on = Comparison(paper, profile_name)
+    tables = work_on.tables()
+    counts = Counter(cell["state"] for table in tables for row in table["rows"] for cell in row["cells"])
+    profile, about = work_on.profile, work_on.paper
+    names = {group.protocol for table in about.tables for group in table.groups if group.protocol}
+    scores: dict[str, Json] = {}
+    for (run_id, test), found in work_on.scores.items():
+        scores.setdefault(run_id, {})[test] = {"images": found["images"], "metrics": found["metrics"]}
+    described: Json = about.model_dump(include={"title", "authors", "venue", "year", "url"})
+    return {
+        "schema": 1,
+        "paper": {"id": paper, **described, "abstract_line": about.sentence},
+        "profile": {
+            "name": profile_name,
+            "summary": profile.summary,
+            "comparable": profile.comparable,
+            "roles": work_on.roles(),
+            "settings": profile.training.model_dump() | {"flow": profile.flow, "seed": profile.seed} | profile.options,
+        },
+        "verdict": verdict(counts, profile.comparable, profile_name),
+        "counts": dict(counts),
+        "tables": tables,
+        "runs": work_on.run_records(),
+        "scores": scores,
+        "protocols": {
+            name: {"hash": protocol.get(name).digest(), "fields": protocol.get(name).fields()} for name in sorted(names)
+        },
+        "viewer": (read_json(work_on.folder / "viewer" / "viewer.json") or {"scenes": []})["scenes"],
+        "assumptions": about.assumptions,
+        "generated": {
+            **git_state(root()),
+            "time": now(),
+            "version": hdrbench.__version__,
+            "command": f"dvc repro replications/{paper}",
+        },
+    }

@@ -1,0 +1,134 @@
+"""Scores of a trained run on the test split of a data set: every metric for every image, at batch size 1 in float32."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor, nn
+
+from hdrbench import methods, metrics, protocol
+from hdrbench.errors import HdrbenchError
+from hdrbench.methods import Reconstruction
+from hdrbench.pipeline import checkpoint
+from hdrbench.pipeline.digest import code_digest
+from hdrbench.pipeline.prepare import Arrays, Prepared
+from hdrbench.pipeline.provenance import environment, git_state, now, peak_memory_mb
+from hdrbench.runs import ResolvedRun
+from hdrbench.workspace import root, write_atomically
+
+
+def evaluate_code(method: str) -> str:
+    """Return the digest of the code that scores a method."""
+    return code_digest("hdrbench.pipeline.evaluate", f"hdrbench.methods.{method}")
+
+
+def load_network(run: ResolvedRun, device: str) -> tuple[nn.Module, dict]:
+    """Build a run's network with its trained weights; returns it in evaluation mode, with the facts of its training."""
+    tensors, facts = checkpoint.read(run.weights)
+    network = methods.build(run.method, run.options)
+    try:
+        checkpoint.unpack(tensors, network, None)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise HdrbenchError(f"{run.weights}: does not fit run '{run.id}' ({reason}); train it again") from error
+    return network.eval().to(device), facts
+
+
+def best_device() -> str:
+    """Return ``"cuda"`` where there is a GPU, else ``"cpu"``."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def to_batch(image: np.ndarray, device: str) -> Tensor:
+    """Turn an (H, W, 3) array into a (1, 3, H, W) tensor."""
+    return torch.from_numpy(image).permute(2, 0, 1)[None].contiguous().to(device)
+
+
+@torch.inference_mode()
+def reconstruct(network: nn.Module, method: str, scene: Arrays, device: str) -> tuple[Reconstruction, float]:
+    """Reconstruct one scene from its middle exposure; returns the result and the seconds it took."""
+    middle = to_batch(scene["middle"], device)
+    times = torch.from_numpy(scene["times"])[None].to(device)
+    _synchronise(device)
+    began = time.perf_counter()
+    result = methods.get(method).reconstruct(network, middle, times)
+    _synchronise(device)
+    return result, time.perf_counter() - began
+
+
+def _synchronise(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str], protocol_name: str) -> Path:
+    """Score a run on the data set that plays the role `test`, and write the scores.
+
+    Parameters
+    ----------
+    run
+        A trained run.
+    test
+        Role of the data set whose test split is scored.
+    data
+        The data set's facts, with its fingerprint under ``"digest"``.
+    names
+        Metrics to compute.
+    protocol_name
+        Key of `hdrbench.protocol.PROTOCOLS`.
+
+    Raises
+    ------
+    HdrbenchError
+        If a scene has no reference, or the network returns values that are not finite.
+    """
+    device = best_device()
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    network, facts = load_network(run, device)
+    scenes = Prepared(run.dataset(test), "test", data["digest"], run.profile.flow)
+    images: list[str] = []
+    values: dict[str, list[float]] = {name: [] for name in names}
+    seconds, sizes = [], []
+    began = time.monotonic()
+    reconstruct(network, run.method, scenes[0], device)  # the first call also pays for kernel selection
+    for name, scene in track(zip(scenes.names, scenes, strict=True), f"scoring {run.id} on {test}", len(scenes)):
+        if "hdr" not in scene:
+            raise HdrbenchError(f"scene '{name}' of '{scenes.dataset}' has no HDR reference to score against")
+        result, elapsed = reconstruct(network, run.method, scene, device)
+        if not torch.isfinite(result.hdr).all():
+            raise HdrbenchError(f"run '{run.id}' returned values that are not finite on scene '{name}'")
+        reference = to_batch(scene["hdr"], device)
+        for metric, scores in values.items():
+            scores.append(metrics.get(metric)(result.hdr, reference).item())
+        images.append(name)
+        seconds.append(elapsed)
+        sizes.append(list(scene["middle"].shape[:2]))
+    chosen = protocol.get(protocol_name)
+    record = {
+        "run": run.id,
+        "method": run.method,
+        "options": run.options,
+        "test": test,
+        "dataset": run.dataset(test),
+        "data": data["digest"],
+        "images": images,
+        "metrics": values,
+        "seconds": seconds,
+        "sizes": sizes,
+        "protocol": {"name": protocol_name, "hash": chosen.digest()},
+        "training": facts,
+        "evaluation": {
+            "git": git_state(root()),
+            "code": evaluate_code(run.method),
+            "environment": environment(device),
+            "seconds": time.monotonic() - began,
+            "peak_memory_mb": peak_memory_mb(device),
+            "finished": now(),
+        },
+    }
+    write_atomically(run.scores(test), json.dumps(record, indent=1) + "\n")
+    return run.scores(test)

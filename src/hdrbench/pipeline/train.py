@@ -1,0 +1,187 @@
+"""The one training loop, for every method that has an objective.
+
+Lightning Fabric places it on the CPU, a GPU or several. A run killed at any moment and started again ends with the same
+weights as one that was not: everything random depends on (seed, iteration), and checkpoints are atomic.
+"""
+
+import csv
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+from hdrbench import methods
+from hdrbench.errors import HdrbenchError
+from hdrbench.methods import Batch, Objective
+from hdrbench.pipeline import checkpoint
+from hdrbench.pipeline.digest import code_digest
+from hdrbench.pipeline.prepare import Prepared
+from hdrbench.pipeline.provenance import environment, git_state, now, peak_memory_mb
+from hdrbench.pipeline.sampling import CropSampler
+from hdrbench.runs import ResolvedRun
+from hdrbench.workspace import root, work
+
+LOG_EVERY = 10
+
+
+def identity(run: ResolvedRun, data_digest: str, code: str) -> dict:
+    """Everything that decides a run's weights; a checkpoint of another identity is not resumed."""
+    return {
+        "method": run.method,
+        "options": run.options,
+        "objective": run.objective,
+        "training": run.profile.training.model_dump(exclude={"checkpoint_every"}),
+        "seed": run.profile.seed,
+        "flow": run.profile.flow,
+        "data": data_digest,
+        "code": code,
+    }
+
+
+def train_code(method: str) -> str:
+    """Return the digest of the code that trains a method."""
+    return code_digest("hdrbench.pipeline.train", f"hdrbench.methods.{method}")
+
+
+def train(run: ResolvedRun, data_digest: str, *, devices: int | str = "auto", accelerator: str = "auto") -> Path:
+    """Train a run, or finish it where it was interrupted, and write its weights.
+
+    Parameters
+    ----------
+    run
+        What to train.
+    data_digest
+        Fingerprint of its training data.
+    devices, accelerator
+        As Lightning Fabric takes them.
+
+    Returns
+    -------
+    Path
+        The weights, with the run's provenance inside.
+    """
+    who = identity(run, data_digest, train_code(run.method))
+    torch.manual_seed(run.profile.seed)
+    network = methods.build(run.method, run.options)
+    facts = {"identity": who, "git": git_state(root()), "notes": [], "train_seconds": 0.0, "iterations": 0}
+    if methods.get(run.method).objective is None:
+        facts |= {"environment": environment("cpu"), "peak_memory_mb": peak_memory_mb("cpu"), "finished": now()}
+        checkpoint.write(run.weights, checkpoint.pack(network, None), facts)
+        return run.weights
+    return _fit(run, network, facts, accelerator=accelerator, devices=devices)
+
+
+def make_objective(run: ResolvedRun) -> tuple[Objective, list[str]]:
+    """Build a run's objective; an option it does not know is an `HdrbenchError`."""
+    make = methods.get(run.method).objective
+    assert make is not None
+    try:
+        return make(**run.objective)
+    except TypeError as error:
+        raise HdrbenchError(f"objective of '{run.method}' with {run.objective}: {error}") from error
+
+
+def _fit(run: ResolvedRun, network: nn.Module, facts: dict, *, accelerator: str, devices: int | str) -> Path:
+    """Optimise `network` over the iterations that are left."""
+    from lightning_fabric import Fabric
+
+    settings = run.profile.training
+    fabric = Fabric(accelerator=accelerator, devices=devices, precision=settings.precision)
+    fabric.launch()
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    losses, notes = make_objective(run)
+    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+    state = work() / "checkpoints" / run.paper / run.profile_name / f"{run.role}-{run.name}.safetensors"
+    wrapped, stepper = fabric.setup(network, optimizer)
+    # After setup, because loading puts the optimiser's tensors where the parameters are.
+    start, spent = _resume(state, facts["identity"], network, optimizer)
+    scenes = Prepared(run.dataset(run.role), "train", facts["identity"]["data"], run.profile.flow)
+    sampler = CropSampler(scenes, settings.batch_size, settings.crop, run.profile.seed)
+    began = time.monotonic()
+
+    def save(iteration: int) -> None:
+        kept = {"identity": facts["identity"], "iteration": iteration, "seconds": spent + time.monotonic() - began}
+        checkpoint.write(state, checkpoint.pack(network, optimizer), kept)
+
+    log = _Log(run.log, start)
+    with _progress(fabric.is_global_zero) as bar:
+        task = bar.add_task(run.id, total=settings.iterations, completed=start, loss="")
+        for iteration in range(start, settings.iterations):
+            torch.manual_seed(run.profile.seed * 1_000_003 + iteration)
+            for group in optimizer.param_groups:
+                group["lr"] = settings.rate(iteration)
+            batch = _to_device(sampler.batch(iteration, fabric.global_rank, fabric.world_size), fabric.to_device)
+            values = losses(wrapped, batch)
+            total = torch.stack(list(values.values())).sum()
+            stepper.zero_grad()
+            fabric.backward(total)
+            stepper.step()
+            if iteration % LOG_EVERY == 0 or iteration + 1 == settings.iterations:
+                if not torch.isfinite(total.detach()):
+                    raise HdrbenchError(
+                        f"run '{run.id}': the loss is {total.item()} at iteration {iteration}; training diverged"
+                    )
+                if fabric.is_global_zero:
+                    log.write(iteration, settings.rate(iteration), values, total)
+                bar.update(task, completed=iteration + 1, loss=f"loss {total.item():.4f}")
+            if fabric.is_global_zero and (iteration + 1) % settings.checkpoint_every == 0:
+                save(iteration + 1)
+    device = str(fabric.device)
+    if fabric.is_global_zero:
+        facts |= {"notes": notes, "iterations": settings.iterations, "train_seconds": spent + time.monotonic() - began}
+        facts |= {"environment": environment(device), "peak_memory_mb": peak_memory_mb(device), "finished": now()}
+        checkpoint.write(run.weights, checkpoint.pack(network, None), facts)
+        state.unlink(missing_ok=True)
+    fabric.barrier()
+    return run.weights
+
+
+def _resume(state: Path, identity: dict, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+    """Load a checkpoint of the same run if there is one; returns the next iteration and the seconds already spent."""
+    if not state.is_file():
+        return 0, 0.0
+    tensors, kept = checkpoint.read(state)
+    if kept["identity"] != identity:
+        changed = [key for key in identity if kept["identity"].get(key) != identity[key]]
+        print(f"{state.name}: belongs to another {', '.join(changed)}; starting anew")
+        return 0, 0.0
+    checkpoint.unpack(tensors, network, optimizer)
+    return kept["iteration"], kept["seconds"]
+
+
+def _to_device(batch: Batch, move: Callable[[Tensor], Tensor]) -> Batch:
+    """Move every tensor of a batch."""
+    return replace(batch, **{name: move(value) for name, value in vars(batch).items()})
+
+
+def _progress(visible: bool) -> Progress:
+    """Progress bar with loss and remaining time."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"))
+    return Progress(*columns, TimeRemainingColumn(), disable=not visible)
+
+
+class _Log:
+    """Loss terms as a CSV file; rows from `start` on are dropped when a run resumes."""
+
+    def __init__(self, path: Path, start: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows: list[list[str]] = []
+        if start and path.is_file():
+            with path.open(newline="") as file:
+                rows = [row for row in csv.reader(file) if row and (row[0] == "iteration" or int(row[0]) < start)]
+        self.path, self.empty = path, not rows
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+
+    def write(self, iteration: int, rate: float, values: dict[str, Tensor], total: Tensor) -> None:
+        """Append one row."""
+        with self.path.open("a", newline="") as file:
+            writer = csv.writer(file)
+            if self.empty:
+                writer.writerow(["iteration", "learning_rate", *values, "total"])
+                self.empty = False
+            writer.writerow([iteration, f"{rate:.6g}", *(f"{v.item():.6g}" for v in (*values.values(), total))])

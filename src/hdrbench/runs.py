@@ -1,0 +1,163 @@
+"""A replication's params.yaml: its profiles, and the training runs that its tables need."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from hdrbench.errors import HdrbenchError, unknown
+from hdrbench.strict import Strict, parse
+from hdrbench.workspace import check_profile, read_yaml, replication, results
+
+
+class Training(Strict):
+    """Length and optimiser of a training run.
+
+    An epoch is a number of iterations, as in the code of the deghosting literature: scenes are cycled, and every
+    iteration draws `batch_size` random crops.
+    """
+
+    epochs: PositiveInt
+    iterations_per_epoch: PositiveInt
+    batch_size: PositiveInt
+    crop: PositiveInt
+    learning_rate: PositiveFloat
+    halve_every: PositiveInt
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    checkpoint_every: PositiveInt = 200
+
+    @property
+    def iterations(self) -> int:
+        """Total number of optimiser steps."""
+        return self.epochs * self.iterations_per_epoch
+
+    def rate(self, iteration: int) -> float:
+        """Learning rate at an iteration: halved every `halve_every` epochs."""
+        return self.learning_rate * 0.5 ** (iteration // (self.iterations_per_epoch * self.halve_every))
+
+
+class Run(Strict):
+    """A method with its options; `objective` holds those of its training objective."""
+
+    method: str
+    options: dict[str, Any] = {}
+    objective: dict[str, Any] = {}
+
+
+class Profile(Strict):
+    """The size of a replication: which data play the paper's sets, and how long training lasts.
+
+    `options` and `objective` are per method, and override the runs' own.
+    """
+
+    summary: str
+    comparable: bool
+    data: dict[str, str]
+    training: Training
+    flow: Literal["dis", "raft"] = "dis"
+    seed: int = 0
+    options: dict[str, dict[str, Any]] = {}
+    objective: dict[str, dict[str, Any]] = {}
+    viewer_scenes: PositiveInt = 2
+
+
+class Replication(Strict):
+    """Everything in a replication's params.yaml.
+
+    `runs` holds the training runs by the data set (its role in the paper) they train on; `cross` names those that are
+    also tested on a data set they did not train on.
+    """
+
+    profiles: dict[str, Profile]
+    runs: dict[str, dict[str, Run]]
+    cross: dict[str, list[str]] = {}
+    showcase: str = Field(description="the run whose pictures the page shows, as role/name")
+
+
+@dataclass(frozen=True)
+class ResolvedRun:
+    """One training run under one profile, with every setting known.
+
+    Attributes
+    ----------
+    paper, profile_name
+        Which replication, under which profile.
+    role, name
+        The run is called ``role/name``: the data set it trains on, by its role in the paper, and its key.
+    options, objective
+        Of the run, with the profile's overrides applied.
+    """
+
+    paper: str
+    profile_name: str
+    role: str
+    name: str
+    method: str
+    options: dict[str, Any]
+    objective: dict[str, Any]
+    profile: Profile
+
+    @property
+    def id(self) -> str:
+        """The run's name in tables and commands."""
+        return f"{self.role}/{self.name}"
+
+    @property
+    def weights(self) -> Path:
+        """File of the trained weights."""
+        return results(self.paper, self.profile_name) / "weights" / self.role / f"{self.name}.safetensors"
+
+    @property
+    def log(self) -> Path:
+        """File of the loss terms over training."""
+        return results(self.paper, self.profile_name) / "logs" / self.role / f"{self.name}.csv"
+
+    def scores(self, test: str) -> Path:
+        """File of the scores on the data set that plays the role `test`."""
+        return results(self.paper, self.profile_name) / "scores" / self.role / self.name / f"{test}.json"
+
+    def dataset(self, role: str) -> str:
+        """Name of the data set that plays a role under this profile."""
+        if role not in self.profile.data:
+            raise unknown(f"role of profile '{self.profile_name}'", role, self.profile.data)
+        return self.profile.data[role]
+
+
+def load(paper: str) -> Replication:
+    """Read and check a replication's params.yaml."""
+    source = replication(paper) / "params.yaml"
+    loaded = parse(Replication, read_yaml(source), source)
+    for name, profile in loaded.profiles.items():
+        check_profile(name)
+        for role in loaded.runs:
+            if role not in profile.data:
+                raise HdrbenchError(f"{source}: profile '{name}' names no data set for '{role}'")
+    return loaded
+
+
+def profile_of(loaded: Replication, name: str) -> Profile:
+    """Return a profile of a replication by name."""
+    if name not in loaded.profiles:
+        raise unknown("profile", name, loaded.profiles)
+    return loaded.profiles[name]
+
+
+def resolve(paper: str, profile: str, run_id: str) -> ResolvedRun:
+    """Find a run by its ``role/name`` and apply the profile's overrides."""
+    loaded = load(paper)
+    known = [f"{role}/{name}" for role, runs in loaded.runs.items() for name in runs]
+    if run_id not in known:
+        raise unknown("run", run_id, known)
+    role, name = run_id.split("/")
+    run, chosen = loaded.runs[role][name], profile_of(loaded, profile)
+    return ResolvedRun(
+        paper=paper,
+        profile_name=profile,
+        role=role,
+        name=name,
+        method=run.method,
+        options={**run.options, **chosen.options.get(run.method, {})},
+        objective={**run.objective, **chosen.objective.get(run.method, {})},
+        profile=chosen,
+    )

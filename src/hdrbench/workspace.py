@@ -1,0 +1,84 @@
+"""Where things are: the repository a command works in, and the files it keeps there."""
+
+import os
+from pathlib import Path
+
+import yaml
+
+from hdrbench.errors import HdrbenchError, unknown
+
+PROFILES = ("embedded", "hdri", "paper")
+
+
+def root() -> Path:
+    """Find the repository: the nearest folder at or above the working directory with `replications` and `params.yaml`.
+
+    Raises
+    ------
+    HdrbenchError
+        If there is none.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "replications").is_dir() and (folder / "params.yaml").is_file():
+            return folder
+    raise HdrbenchError(f"{here} is not inside an hdrbench checkout (no replications/ with params.yaml above it)")
+
+
+def papers() -> list[str]:
+    """List the replications."""
+    return sorted(path.parent.name for path in (root() / "replications").glob("*/paper.yaml"))
+
+
+def replication(paper: str) -> Path:
+    """Return a paper's replication folder, or raise an `HdrbenchError` that suggests the nearest name."""
+    if paper not in papers():
+        raise unknown("paper", paper, papers())
+    return root() / "replications" / paper
+
+
+def active_profile() -> str:
+    """Read the active profile from the root's params.yaml."""
+    return check_profile(str(read_yaml(root() / "params.yaml").get("profile")))
+
+
+def check_profile(name: str) -> str:
+    """Return `name` if it is a profile, else raise an `HdrbenchError`."""
+    if name not in PROFILES:
+        raise unknown("profile", name, PROFILES)
+    return name
+
+
+def results(paper: str, profile: str) -> Path:
+    """Return the folder of a paper's results under a profile."""
+    return root() / "results" / paper / check_profile(profile)
+
+
+def work() -> Path:
+    """Return the folder of resumable state and caches; not versioned, safe to delete. `HDRBENCH_WORK` moves it."""
+    return Path(os.environ.get("HDRBENCH_WORK") or root() / ".work")
+
+
+def read_yaml(path: Path) -> dict:
+    """Read a YAML mapping; a missing or malformed file is an `HdrbenchError` naming it."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise HdrbenchError(f"{path}: file not found") from None
+    except yaml.YAMLError as error:
+        raise HdrbenchError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise HdrbenchError(f"{path}: expected a mapping, got {type(content).__name__}")
+    return content
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader, or a crash, never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

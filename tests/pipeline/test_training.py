@@ -1,0 +1,175 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from hdrbench import runs
+from hdrbench.errors import HdrbenchError, WeightsMissingError
+from hdrbench.pipeline import checkpoint
+from hdrbench.pipeline.data import prepare_data
+from hdrbench.pipeline.prepare import Prepared
+from hdrbench.pipeline.sampling import CropSampler
+from hdrbench.pipeline.train import train
+
+
+def resolved(name="a/small"):
+    return runs.resolve("demo", "embedded", name)
+
+
+def weights(path):
+    return checkpoint.read(path)[0]
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_training_repeats_itself_and_logs(checkout):
+    run = resolved()
+    first = weights(train(run, "0" * 64, accelerator="cpu"))
+    second = weights(train(run, "0" * 64, accelerator="cpu"))
+    assert same(first, second)
+    lines = run.log.read_text().splitlines()
+    assert lines[0] == "iteration,learning_rate,sp,se,le,he,ea,p,total"
+    assert [line.split(",")[0] for line in lines[1:]] == ["0", "10", "11"]
+    assert [line.split(",")[1] for line in lines[1:]] == ["0.001", "0.0005", "0.0005"]
+
+
+class KilledError(Exception):
+    pass
+
+
+def dying_at(moment):
+    """Make a sampler's `batch` that raises at one iteration."""
+    draw = CropSampler.batch
+
+    def batch(self, iteration, *arguments):
+        if iteration == moment:
+            raise KilledError
+        return draw(self, iteration, *arguments)
+
+    return batch
+
+
+@pytest.mark.parametrize("moment", [1, 3, 8])
+def test_an_interrupted_run_ends_with_the_same_weights(checkout, monkeypatch, moment):
+    run = resolved()
+    whole = weights(train(run, "0" * 64, accelerator="cpu"))
+    with monkeypatch.context() as patch:
+        patch.setattr(CropSampler, "batch", dying_at(moment))
+        with pytest.raises(KilledError):
+            train(run, "0" * 64, accelerator="cpu")
+    assert same(weights(train(run, "0" * 64, accelerator="cpu")), whole)
+    assert [line.split(",")[0] for line in run.log.read_text().splitlines()[1:]] == ["0", "10", "11"]
+
+
+def test_a_checkpoint_of_other_data_is_not_resumed(checkout, capsys, monkeypatch):
+    run = resolved()
+    with monkeypatch.context() as patch:
+        patch.setattr(CropSampler, "batch", dying_at(4))
+        with pytest.raises(KilledError):
+            train(run, "1" * 64, accelerator="cpu")
+    train(run, "0" * 64, accelerator="cpu")
+    assert "belongs to another data; starting anew" in capsys.readouterr().out
+    assert len(run.log.read_text().splitlines()) == 4
+
+
+def test_methods_without_objective_get_empty_weights(checkout):
+    tensors, facts = checkpoint.read(train(resolved("a/naive"), "0" * 64))
+    assert tensors == {}
+    assert facts["iterations"] == 0
+
+
+def test_crops_are_a_function_of_seed_and_iteration(checkout):
+    sampler = CropSampler(Prepared("tiny_a", "train", "0" * 64, "dis"), 4, 32, seed=3)
+    again = CropSampler(Prepared("tiny_a", "train", "0" * 64, "dis"), 4, 32, seed=3)
+    again.batch(0)
+    assert torch.equal(sampler.batch(5).middle, again.batch(5).middle)
+    assert not torch.equal(sampler.batch(5).middle, sampler.batch(6).middle)
+
+
+def test_processes_share_a_batch(checkout):
+    sampler = CropSampler(Prepared("tiny_a", "train", "0" * 64, "dis"), 4, 32, seed=3)
+    whole = sampler.batch(2).pseudo
+    halves = [sampler.batch(2, rank, 2).pseudo for rank in (0, 1)]
+    assert torch.equal(torch.stack(halves, 1).flatten(0, 1), whole)
+
+
+def test_crops_of_all_images_of_a_scene_match(checkout):
+    batch = CropSampler(Prepared("tiny_a", "train", "0" * 64, "dis"), 8, 32, seed=0).batch(0)
+    time_ratio = batch.times[:, 1:2, None, None] / batch.times[:, :1, None, None]
+    exposed = (batch.short**2.2 * time_ratio).clamp(0, 1) ** (1 / 2.2)
+    assert (exposed - batch.middle).abs().mean() < 0.02
+
+
+def test_a_crop_larger_than_the_scene_is_refused(checkout):
+    with pytest.raises(HdrbenchError, match="crop of 64 does not fit into a 48x40"):
+        CropSampler(Prepared("tiny_a", "train", "0" * 64, "dis"), 1, 64, seed=0).batch(0)
+
+
+def test_an_unknown_option_of_the_objective_is_one_line(checkout):
+    run = resolved()
+    run.objective["term"] = []
+    with pytest.raises(HdrbenchError, match="unexpected keyword argument 'term'"):
+        train(run, "0" * 64, accelerator="cpu")
+
+
+def test_missing_and_truncated_weights(tmp_path):
+    with pytest.raises(WeightsMissingError, match="train the run first"):
+        checkpoint.read(tmp_path / "none.safetensors")
+    checkpoint.write(tmp_path / "w.safetensors", {"network.x": torch.ones(100)}, {})
+    data = (tmp_path / "w.safetensors").read_bytes()
+    (tmp_path / "w.safetensors").write_bytes(data[: len(data) // 2])
+    with pytest.raises(HdrbenchError, match="not a readable hdrbench checkpoint"):
+        checkpoint.read(tmp_path / "w.safetensors")
+
+
+def test_interrupted_preparation_goes_on_where_it_stopped(checkout):
+    prepare_data("demo", "embedded", "a")
+    scenes = Prepared("tiny_a", "train", "0" * 64, "dis")
+    files = sorted(scenes.folder.glob("*.npz"))
+    assert len(files) == 2
+    stamp = files[0].stat().st_mtime_ns
+    files[1].unlink()
+    scenes.fill()
+    assert files[0].stat().st_mtime_ns == stamp
+    assert files[1].is_file()
+
+
+@pytest.mark.slow
+def test_killed_with_sigkill_it_ends_with_the_same_weights(tmp_path):
+    """The real command on the embedded data, killed at an arbitrary moment, then started again."""
+    repository = Path(__file__).parents[2]
+    for name in ("replications", "params.yaml"):
+        (tmp_path / name).symlink_to(repository / name)
+    command = [
+        sys.executable,
+        "-c",
+        "from hdrbench.cli import main; main()",
+        "train",
+        "usme_hdr",
+        "kalantari/usme_3ch",
+        "--profile",
+        "embedded",
+    ]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    file = tmp_path / "results/usme_hdr/embedded/weights/kalantari/usme_3ch.safetensors"
+    state = tmp_path / ".work/checkpoints/usme_hdr/embedded/kalantari-usme_3ch.safetensors"
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    whole = weights(file)
+    file.unlink()
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment)
+    while not state.is_file() and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(0.7)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert state.is_file()
+    assert not file.is_file()
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    assert same(weights(file), whole)

@@ -1,0 +1,188 @@
+import html
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from hdrbench.errors import HdrbenchError
+from hdrbench.report import cells, page
+from hdrbench.report.states import STATES
+
+VOID = {"meta", "link", "img", "input", "br", "hr"}
+
+
+class Elements(HTMLParser):
+    """Collects (tag, attributes) and checks that elements nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not {"script", "style"} & set(self.open):
+            self.words.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+@pytest.fixture
+def text(tables, folder):
+    return page.render(tables, folder)
+
+
+def blob(text: str) -> dict:
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[1])
+
+
+def test_elements_nest_and_ids_are_unique(text):
+    elements = Elements(text)
+    assert elements.open == []
+    ids = [attributes["id"] for _, attributes in elements.found if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_nothing_is_loaded_from_elsewhere(text):
+    elements = Elements(text)
+    assert all(attributes["src"].startswith("data:") for _, attributes in elements.found if "src" in attributes)
+    assert all(attributes["href"].startswith("data:") for attributes in elements.all("link"))
+    assert not any("src" in attributes for attributes in elements.all("script"))
+    links = [attributes["href"] for attributes in elements.all("a")]
+    assert [link for link in links if ":" in link] == ["https://doi.org/10.1631/ENG.ITEE.2025.0116"]
+    assert not re.search(r"@import|url\(", text)
+
+
+def test_all_three_numbers_of_every_cell_are_in_the_html(text, tables):
+    words = "".join(Elements(text).words)
+    rows = [row for table in tables["tables"] for row in table["rows"]]
+    bodies = re.findall(r"<tr data-row=.*?</tr>", text, re.DOTALL)
+    assert len(bodies) == len(rows)
+    for row, body in zip(rows, bodies, strict=True):
+        for cell, made in zip(row["cells"], re.findall(r"<td.*?</td>", body, re.DOTALL), strict=True):
+            for number in (cell["text"], cell["reported"], cells.signed(cell["delta_text"])):
+                assert number is None or f">{number}<" in made
+    about = (tables["verdict"], tables["generated"]["command"], tables["profile"]["summary"], *tables["assumptions"])
+    assert all(expected in words for expected in (*about, "perceptual: random features"))
+
+
+def test_rebuild_commands_and_spread_need_no_script(text):
+    words = "".join(Elements(text).words)
+    assert "hdrbench evaluate usme_hdr --run kalantari/usme_6ch --test kalantari" in words
+    assert re.search(r"\d ± \d", words)
+
+
+def test_every_state_has_its_glyph_in_a_cell_and_in_the_legend(text):
+    for key, known in STATES.items():
+        assert f'data-state="{key}"' in text
+        assert html.escape(known.explanation, quote=False).replace("'", "&#39;") in text
+        assert f'aria-label="{known.label}">{known.glyph}<' in text
+
+
+def test_difference_on_other_data_has_no_verdict_colour(text):
+    assert re.findall(r'data-state="other_data" class="([^"]*)"', text)[0] == "s-other"
+
+
+def test_images_are_shown_without_script(text, tables):
+    images = Elements(text).all("img")
+    assert len(images) == sum(len(scene["images"]) for scene in tables["viewer"])
+    assert all(image["alt"] for image in images)
+    assert sum("data-low" in image for image in images) == 8
+
+
+def test_other_profiles_are_impossible_to_overlook(text, folder, sample):
+    assert len(re.findall("not the paper’s data", text, re.IGNORECASE)) >= 4
+    assert 'class="banner"' in text
+    assert re.search(r'@top-right \{ content: "PROFILE[^"]*embedded', text)
+    paper = page.render(sample.build(folder, "paper"), folder)
+    assert "not the paper’s data" not in "".join(Elements(paper).words).lower()
+    assert 'class="banner same"' in paper
+
+
+def test_names_cannot_break_out(text):
+    assert "<script>alert(1)" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert text.count("</script>") == len(Elements(text).all("script"))
+    assert blob(text)["tables"][1]["rows"][0]["labels"] == ["<script>alert(1)</script>"]
+
+
+def test_javascript_addresses_do_not_become_links(tables, folder):
+    tables["paper"]["url"] = "javascript:alert(1)"
+    assert not [link for link in Elements(page.render(tables, folder)).all("a") if "javascript" in link["href"]]
+
+
+def test_missing_numbers_become_null(tables, folder):
+    tables["tables"][0]["rows"][0]["cells"][0]["sd"] = float("nan")
+    assert blob(page.render(tables, folder))["tables"][0]["rows"][0]["cells"][0]["sd"] is None
+
+
+def test_tables_name_their_headers(text, tables):
+    elements = Elements(text)
+    assert all(attributes.get("scope") in {"row", "col", "colgroup"} for attributes in elements.all("th"))
+    assert len(elements.all("caption")) == len(tables["tables"])
+
+
+def test_printed_ranks_follow_the_direction_and_share_ties():
+    rows = [{"printed": True, "cells": [{"reported": r}]} for r in ("1.5", "2.5", "−", "1.5", None, "1,000")]
+    rows.append({"printed": False, "cells": [{"reported": "0.1"}]})
+    table = {"columns": [{"better": "lower"}], "rows": rows}
+    assert cells.printed_ranks(table, 0) == {0: 1, 3: 1, 1: 2}
+    table["columns"][0]["better"] = "higher"
+    assert cells.printed_ranks(table, 0) == {5: 1, 1: 2}
+    table["columns"][0]["better"] = None
+    assert cells.printed_ranks(table, 0) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.update(schema=2), "expected schema 1, got 2"),
+        (
+            lambda t: t["tables"][0]["rows"][0]["cells"][0].update(state="equa"),
+            "state 'equa'; did you mean 'equal'",
+        ),
+        (lambda t: t["viewer"][0]["images"][0].update(file="viewer/none.png"), "none.png.*cannot be read"),
+        (lambda t: t["viewer"][0]["images"][3].pop("low_bits"), "needs its 'low_bits' plane"),
+        (lambda t: t["viewer"][0]["images"][0].update(file="tables.json"), "cannot be read|expected one of"),
+    ],
+)
+def test_wrong_input_is_one_clear_error(tables, folder, change, message):
+    change(tables)
+    with pytest.raises(HdrbenchError, match=message):
+        page.render(tables, folder)
+
+
+def test_pages_without_images_or_runs_are_whole(tables, folder):
+    tables.update(viewer=[], runs={}, scores={}, protocols={}, assumptions=[], counts={})
+    text = page.render(tables, folder)
+    assert 'id="viewer"' not in text
+    assert Elements(text).open == []
+
+
+def test_write_leaves_the_page_and_the_exports_and_nothing_else(tables, folder):
+    page.write(tables, folder)
+    names = sorted(path.name for path in folder.iterdir())
+    expected = [f"{table}.{suffix}" for table in ("table1", "table3", "table4") for suffix in ("csv", "md", "tex")]
+    assert names == sorted([*expected, "index.html", "viewer"])
+    exports = blob((folder / "index.html").read_text(encoding="utf-8"))["exports"]
+    assert (folder / "table1.csv").read_text(encoding="utf-8") == exports["table1"]["csv"]
+
+
+def test_failed_render_keeps_the_old_page(tables, folder):
+    page.write(tables, folder)
+    before = (folder / "index.html").read_text(encoding="utf-8")
+    tables["viewer"][0]["images"][0]["file"] = "gone.png"
+    with pytest.raises(HdrbenchError):
+        page.write(tables, folder)
+    assert (folder / "index.html").read_text(encoding="utf-8") == before
