@@ -1,6 +1,7 @@
 """Exposure arithmetic: stops, relative exposure times, and the radiance an LDR image stands for."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ def times_from_stops(stops: Sequence[float]) -> tuple[float, ...]:
     ValueError
         If the stops do not ascend strictly.
     """
-    if any(later <= earlier for earlier, later in zip(stops, stops[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(stops)):
         raise ValueError(f"exposure stops must ascend strictly, got {list(stops)}")
     return tuple(2.0 ** (stop - stops[0]) for stop in stops)
 
