@@ -17,6 +17,7 @@ ABLATIONS = [
     {},
     {"input_channels": 3},
     *({"luminance": kind} for kind in ESTIMATORS[1:]),
+    {"initialisation": "he"},
     {"light_map": False},
     {"light_feature": False},
     {"light_map": False, "light_feature": False},
