@@ -48,18 +48,19 @@ class Run(Strict):
 class Profile(Strict):
     """The size of a replication: which data play the paper's sets, and how long training lasts.
 
-    `options` and `objective` are per method, and override the runs' own.
+    `options` and `objective` are per method, and override the runs' own. Nothing has a default, because DVC tracks
+    only what is written down.
     """
 
     summary: str
     comparable: bool
     data: dict[str, str]
     training: Training
-    flow: Literal["dis", "raft"] = "dis"
-    seed: int = 0
-    options: dict[str, dict[str, Any]] = {}
-    objective: dict[str, dict[str, Any]] = {}
-    viewer_scenes: PositiveInt = 2
+    flow: Literal["dis", "raft"]
+    seed: int
+    viewer_scenes: PositiveInt
+    options: dict[str, dict[str, Any]]
+    objective: dict[str, dict[str, Any]]
 
 
 class Replication(Strict):

@@ -31,6 +31,9 @@ PARAMS = {
                 "halve_every": 1,
                 "checkpoint_every": 3,
             },
+            "flow": "dis",
+            "seed": 0,
+            "viewer_scenes": 1,
             "options": {"usme_hdr": {"width": 4}},
             "objective": {"usme_hdr": {"perceptual_weights": "random", "perceptual_width_divisor": 16}},
         }
