@@ -10,17 +10,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from hdrbench.datasets.files import data_root as data_root
 from hdrbench.datasets.scene import Scene
 from hdrbench.errors import HdrbenchError, unknown
+from hdrbench.strict import Strict, parse
+from hdrbench.workspace import read_yaml
 
 _CARDS = Path(__file__).parent / "cards"
 
 
-class Card(BaseModel):
+class Card(Strict):
     """What is known about a data set.
 
     Attributes
@@ -44,8 +43,6 @@ class Card(BaseModel):
     options
         Arguments of the loader.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     title: str
@@ -86,21 +83,7 @@ def read_card(path: Path) -> Card:
     HdrbenchError
         The file is not YAML, or a key is unknown, missing or of a wrong type; the message begins with the path.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise HdrbenchError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise HdrbenchError(f"{path}: expected a mapping with the keys {', '.join(Card.model_fields)}")
-    for key in content:
-        if key not in Card.model_fields:
-            raise HdrbenchError(f"{path}: {unknown('key', str(key), Card.model_fields)}")
-    try:
-        found = Card.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise HdrbenchError(f"{path}: key '{where}': {first['msg']}") from None
+    found = parse(Card, read_yaml(path), path)
     if found.name != path.stem:
         raise HdrbenchError(f"{path}: key 'name' is '{found.name}', expected the file's name '{path.stem}'")
     return found

@@ -143,6 +143,7 @@ def initialise(network: Ean) -> None:
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     nn.init.normal_(network.output.weight, std=0.01)
+    assert network.output.bias is not None
     nn.init.constant_(network.output.bias, 0.3)
 
 

@@ -97,10 +97,10 @@ def test_did_you_mean():
     ("change", "words"),
     [
         ({"licens": "x"}, "unknown key 'licens'; did you mean 'licence'"),
-        ({"kind": "photos"}, "key 'kind'"),
-        ({"splits": {"test": "six"}}, r"key 'splits\.test'"),
+        ({"kind": "photos"}, "at 'kind'"),
+        ({"splits": {"test": "six"}}, r"at 'splits\.test'"),
         ({"name": "other"}, "expected the file's name 'mine'"),
-        ({"title": None}, "key 'title'"),
+        ({"title": None}, "at 'title'"),
     ],
 )
 def test_broken_cards(tmp_path, change, words):

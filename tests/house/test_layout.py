@@ -41,7 +41,9 @@ def test_nothing_imports_upward(path):
     imports = digest._imports(ast.parse(path.read_text(encoding="utf-8")))
     if here is None:
         here = 5 if path.name == "cli.py" else 0
-        imports = {name for name in imports if floor_of(name) not in (1, 2)}  # specifications may name metrics and methods
+        imports = {
+            name for name in imports if floor_of(name) not in (1, 2)
+        }  # specifications may name metrics and methods
     upward = sorted(name for name in imports if (floor_of(name) or 0) > here)
     assert not upward, f"{path.relative_to(REPOSITORY)} is on floor {here} but imports {upward}"
 
@@ -72,7 +74,9 @@ def expected_in_wheel() -> set[str]:
     kept = (".py", ".yaml", ".csv", ".md", ".css", ".js", ".j2", ".typed")
     names = set()
     for package in PACKAGES:
-        names |= {f"hdrbench/{p.relative_to(REPOSITORY)}" for p in (REPOSITORY / package).rglob("*") if p.suffix in kept}
+        names |= {
+            f"hdrbench/{p.relative_to(REPOSITORY)}" for p in (REPOSITORY / package).rglob("*") if p.suffix in kept
+        }
     engine = REPOSITORY / "src" / "hdrbench"
     for path in engine.rglob("*"):
         relative = path.relative_to(engine)
@@ -84,7 +88,9 @@ def expected_in_wheel() -> set[str]:
 def test_wheel_holds_the_whole_tree(tmp_path):
     """Built from the source distribution, so that both are complete."""
     source = tmp_path / "checkout"
-    ignored = shutil.ignore_patterns(".venv", ".git", ".work", ".dvc", "results", "__pycache__", "*.egg-info", ".*_cache")
+    ignored = shutil.ignore_patterns(
+        ".venv", ".git", ".work", ".dvc", "results", "__pycache__", "*.egg-info", ".*_cache"
+    )
     shutil.copytree(REPOSITORY, source, symlinks=True, ignore=ignored)
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path / "dist"), str(source)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -99,7 +105,9 @@ def test_a_checkout_without_links_still_imports(tmp_path):
     for package in PACKAGES:
         shutil.copytree(REPOSITORY / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     engine = tmp_path / "src" / "hdrbench"
-    shutil.copytree(REPOSITORY / "src" / "hdrbench", engine, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        REPOSITORY / "src" / "hdrbench", engine, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
+    )
     for package in PACKAGES:
         (engine / package).unlink()
         (engine / package).write_text(f"../../{package}")
@@ -119,12 +127,16 @@ def test_lock_file_has_hashes_and_no_hosts():
 
 
 def test_help_imports_nothing_heavy():
-    code = "import sys, hdrbench.cli; print([m for m in ('torch', 'cv2', 'numpy', 'pandas', 'yaml') if m in sys.modules])"
+    code = (
+        "import sys, hdrbench.cli; print([m for m in ('torch', 'cv2', 'numpy', 'pandas', 'yaml') if m in sys.modules])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
 def dvc_files():
-    return sorted(path for path in REPOSITORY.rglob("dvc.yaml") if ".venv" not in path.parts and "src" not in path.parts)
+    return sorted(
+        path for path in REPOSITORY.rglob("dvc.yaml") if ".venv" not in path.parts and "src" not in path.parts
+    )
 
 
 @pytest.mark.parametrize("path", dvc_files(), ids=lambda p: str(p.relative_to(REPOSITORY)))

@@ -132,7 +132,7 @@ def test_missing_and_truncated_weights(tmp_path):
 def test_interrupted_preparation_goes_on_where_it_stopped(checkout):
     prepare_data("demo", "embedded", "a")
     scenes = Prepared("tiny_a", "train", "0" * 64, "dis")
-    files = sorted(scenes.folder.glob("*.npz"))
+    files = sorted(scenes.folder.glob("*.safetensors"))
     assert len(files) == 2
     stamp = files[0].stat().st_mtime_ns
     files[1].unlink()

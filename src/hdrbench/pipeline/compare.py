@@ -117,11 +117,12 @@ class Comparison:
             return Cell("not_implemented", f"{row.labels[0]} does not exist here yet", reported)
         run = settings.resolve(self.id, self.profile_name, f"{column.group.train}/{row.run}")
         found = self._cost(run, column) if column.name in COSTS else self._score(run, column)
-        where = {"run": run.id, "test": column.group.test, "command": self._command(run, column)}
+        better, tolerance = self._better(column.name), self.paper.tolerances.get(column.name)
         if isinstance(found, Missing):
-            return Cell(found.state, found.reason, reported, **where)
-        cell = measured_cell(found, reported, self._better(column.name), self.paper.tolerances.get(column.name), places)
-        return replace(cell, **where)
+            cell = Cell(found.state, found.reason, reported)
+        else:
+            cell = measured_cell(found, reported, better, tolerance, places)
+        return replace(cell, run=run.id, test=column.group.test, command=self._command(run, column))
 
     def _command(self, run: ResolvedRun, column: Column) -> str:
         """Command that rebuilds this cell."""

@@ -4,12 +4,13 @@ The cache is keyed by the data's fingerprint, the flow and the digest of the cod
 absent, so an interrupted preparation goes on where it stopped.
 """
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from rich.progress import track
+from safetensors import safe_open
+from safetensors.numpy import load_file, save
 
 from hdrbench.datasets import catalog
 from hdrbench.datasets.scene import Image, Scene
@@ -19,6 +20,7 @@ from hdrbench.pipeline.digest import data_code
 from hdrbench.workspace import work, write_atomically
 
 Arrays = dict[str, np.ndarray]
+TRAINING = ("short", "middle", "long", "pseudo")
 
 
 def fuse(short: Image, middle: Image, long: Image, times: tuple[float, ...]) -> Image:
@@ -82,23 +84,36 @@ class Prepared:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Arrays:
-        path = self._path(self.names[index])
-        if not path.is_file():
-            arrays = prepare_scene(catalog.load_scene(self.dataset, self.split, self.names[index]), self.flow)
-            buffer = io.BytesIO()
-            np.savez(buffer, **arrays)
-            write_atomically(path, buffer.getvalue())
-        with np.load(path) as stored:
-            return dict(stored)
+        return load_file(self._file(index))
 
     def __iter__(self) -> Iterator[Arrays]:
         return (self[index] for index in range(len(self)))
 
+    def size(self, index: int) -> tuple[int, int]:
+        """Return the height and width of a scene."""
+        with safe_open(self._file(index), framework="numpy") as file:
+            height, width, _ = file.get_slice("middle").get_shape()
+        return height, width
+
+    def crop(self, index: int, top: int, left: int, side: int) -> Arrays:
+        """Read a square of a scene's training images, and its times, without reading the rest of the file."""
+        with safe_open(self._file(index), framework="numpy") as file:
+            window = (slice(top, top + side), slice(left, left + side))
+            return {name: file.get_slice(name)[window] for name in TRAINING} | {"times": file.get_tensor("times")}
+
     def _path(self, name: str) -> Path:
-        return self.folder / f"{name.replace('/', '_')}.npz"
+        return self.folder / f"{name.replace('/', '_')}.safetensors"
+
+    def _file(self, index: int) -> Path:
+        """Return a scene's file, making it first if need be."""
+        path = self._path(self.names[index])
+        if not path.is_file():
+            arrays = prepare_scene(catalog.load_scene(self.dataset, self.split, self.names[index]), self.flow)
+            write_atomically(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+        return path
 
     def fill(self) -> None:
         """Prepare every scene that is not in the cache yet."""
         missing = [index for index, name in enumerate(self.names) if not self._path(name).is_file()]
         for index in track(missing, f"preparing {self.dataset}, {self.split}", disable=not missing):
-            self[index]
+            self._file(index)

@@ -8,8 +8,6 @@ from hdrbench.errors import HdrbenchError
 from hdrbench.methods import Batch
 from hdrbench.pipeline.prepare import Arrays, Prepared
 
-IMAGES = ("short", "middle", "long", "pseudo")
-
 
 class CropSampler:
     """Draws batches of aligned square crops.
@@ -35,32 +33,18 @@ class CropSampler:
         if not len(scenes):
             raise HdrbenchError(f"data set '{scenes.dataset}' has no scenes in split '{scenes.split}'")
         self.scenes, self.batch_size, self.crop, self.seed = scenes, batch_size, crop, seed
-        self._cache: dict[int, Arrays] = {}
-
-    def _scene(self, index: int) -> Arrays:
-        """Read a scene, keeping as many in memory as fit into 4 GB."""
-        if index not in self._cache:
-            arrays = self.scenes[index]
-            arrays.pop("hdr", None)  # the reference is for evaluation only
-            size = sum(array.nbytes for array in arrays.values())
-            if size * len(self._cache) > 4e9:
-                self._cache.pop(next(iter(self._cache)))
-            self._cache[index] = arrays
-        return self._cache[index]
 
     def _crop(self, position: int, generator: np.random.Generator) -> Arrays:
         """Cut the crop at a place in the endless sequence of scenes."""
         lap, place = divmod(position, len(self.scenes))
-        order = np.random.default_rng((self.seed, 1, lap)).permutation(len(self.scenes))
-        arrays = self._scene(int(order[place]))
-        height, width = arrays["middle"].shape[:2]
+        index = int(np.random.default_rng((self.seed, 1, lap)).permutation(len(self.scenes))[place])
+        height, width = self.scenes.size(index)
         if min(height, width) < self.crop:
             raise HdrbenchError(
                 f"crop of {self.crop} does not fit into a {width}x{height} scene of '{self.scenes.dataset}'"
             )
         top, left = generator.integers(height - self.crop + 1), generator.integers(width - self.crop + 1)
-        window = np.s_[top : top + self.crop, left : left + self.crop]
-        return {name: arrays[name][window] for name in IMAGES} | {"times": arrays["times"]}
+        return self.scenes.crop(index, int(top), int(left), self.crop)
 
     def batch(self, iteration: int, rank: int = 0, world: int = 1) -> Batch:
         """Return this process's share of an iteration's batch.

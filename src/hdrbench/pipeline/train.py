@@ -92,6 +92,8 @@ def _fit(run: ResolvedRun, network: nn.Module, facts: dict, *, accelerator: str,
     settings = run.profile.training
     fabric = Fabric(accelerator=accelerator, devices=devices, precision=settings.precision)
     fabric.launch()
+    if settings.batch_size % fabric.world_size:
+        raise HdrbenchError(f"a batch of {settings.batch_size} cannot be shared evenly by {fabric.world_size} devices")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     losses, notes = make_objective(run)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)

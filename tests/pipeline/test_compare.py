@@ -1,0 +1,174 @@
+import copy
+import json
+
+import pytest
+
+from hdrbench.errors import DataMissingError, HdrbenchError
+from hdrbench.pipeline.cells import Measured, decimals, judge, measured_cell, ranks
+from hdrbench.pipeline.compare import compare
+from hdrbench.pipeline.data import prepare_data, write_code_digests
+from hdrbench.pipeline.evaluate import evaluate
+from hdrbench.pipeline.failures import recorded
+from hdrbench.pipeline.needs import count_costs, needed
+from hdrbench.pipeline.train import train
+from hdrbench.runs import resolve
+from hdrbench.spec import Tolerance
+
+from .conftest import PAPER, PARAMS, REPORTED, write_checkout
+
+LOOSE = Tolerance(value=0.3, reason="because")
+
+
+@pytest.mark.parametrize(
+    ("value", "reported", "better", "tolerance", "state"),
+    [
+        (33.384, "33.38", "higher", None, "equal"),
+        (33.386, "33.38", "higher", None, "better"),
+        (33.374, "33.38", "higher", None, "worse"),
+        (33.60, "33.38", "higher", LOOSE, "within"),
+        (33.69, "33.38", "higher", LOOSE, "better"),
+        (33.07, "33.38", "higher", LOOSE, "worse"),
+        (0.4, "0.9", "lower", None, "better"),
+        (1.0, "0.9", "lower", None, "worse"),
+        (18.2, "18", "lower", None, "equal"),
+        (1.0, "0.9", None, None, "worse"),
+    ],
+)
+def test_states(value, reported, better, tolerance, state):
+    assert judge(value, reported, better, tolerance) == state
+
+
+def test_a_cell_keeps_the_printed_precision_and_points_its_difference_to_the_good():
+    cell = measured_cell(Measured(3.10149, 0.2, 6, True), "3.20", "lower", None, 2)
+    assert (cell.text, cell.delta_text, cell.state) == ("3.10", "+0.10", "better")
+    assert cell.delta_percent == pytest.approx(100 * (3.20 - 3.10149) / 3.20)
+    elsewhere = measured_cell(Measured(3.1, None, None, False), "3.20", "lower", None, 2)
+    assert elsewhere.state == "other_data"
+    assert measured_cell(Measured(3.14159, None, None, False), None, "lower", None, 3).text == "3.142"
+
+
+def test_ranks_share_ties_and_skip_gaps():
+    assert ranks([1.0, None, 3.0, 3.0, 2.0], "higher") == [None, None, 1, 1, 2]
+    assert ranks([1.0, None, 3.0, 2.0], "lower") == [1, None, None, 2]
+    assert ranks([1.0], None) == [None]
+
+
+def test_decimals_of_printed_numbers():
+    assert [decimals(text) for text in ("34.40", "7", "0.9814", "1065.00")] == [2, 0, 4, 2]
+
+
+def cells(tables):
+    return {
+        (row["labels"][0], column["label"]): cell
+        for table in tables["tables"]
+        for row in table["rows"]
+        for column, cell in zip(table["columns"], row["cells"], strict=True)
+    }
+
+
+def test_a_page_is_built_from_nothing_and_then_fills(checkout):
+    empty = cells(compare("demo", "embedded"))
+    assert {cell["state"] for cell in empty.values()} == {"not_run", "not_implemented"}
+    assert empty["Other", "PSNR-μ"]["reported"] == "29.00"
+    assert empty["Ours", "HDR-VDP-2"]["state"] == "not_implemented"
+
+    facts = prepare_data("demo", "embedded", "a")
+    for name in ("a/small", "a/naive"):
+        run = resolve("demo", "embedded", name)
+        train(run, facts["digest"], accelerator="cpu")
+        evaluate(run, "a", facts, *needed("demo", "a", "a"))
+    count_costs("demo")
+    tables = compare("demo", "embedded")
+    found = cells(tables)
+    assert found["Ours", "Params(M)"]["state"] == "equal"
+    assert found["Ours", "PSNR-μ"]["state"] == "other_data"
+    assert found["Ours", "PSNR-μ"]["n"] == 2
+    assert found["Ours", "Time(s)"]["state"] == "other_data"
+    assert found["Naive", "PSNR-μ"]["state"] == "not_reported"
+    assert {found["Ours", "PSNR-μ"]["rank"], found["Naive", "PSNR-μ"]["rank"]} == {1, 2}
+    assert "Not a replication" in tables["verdict"]
+    assert len(tables["scores"]["a/small"]["a"]["metrics"]["psnr_mu"]) == 2
+    assert tables["runs"]["a/small"]["notes"][0].startswith("perceptual: random features")
+    json.dumps(tables, allow_nan=False)
+
+
+def test_missing_data_and_failures_are_states(checkout, monkeypatch):
+    from hdrbench.datasets import catalog
+
+    run = resolve("demo", "embedded", "a/small")
+    with pytest.raises(RuntimeError), recorded(run):
+        raise RuntimeError("out of memory\nand more")
+    assert cells(compare("demo", "embedded"))["Ours", "PSNR-μ"]["reason"] == "RuntimeError: out of memory"
+    with recorded(run):
+        pass
+    assert cells(compare("demo", "embedded"))["Ours", "PSNR-μ"]["state"] == "not_run"
+    monkeypatch.setattr(catalog, "verify", lambda name: ["folder Training is missing", "and more"])
+    cell = cells(compare("demo", "embedded"))["Ours", "PSNR-μ"]
+    assert (cell["state"], cell["reason"]) == ("data_missing", "folder Training is missing")
+    with pytest.raises(DataMissingError, match="folder Training is missing \\(and 1 more: hdrbench data verify tiny_a"):
+        prepare_data("demo", "embedded", "a")
+
+
+def test_code_digests_name_every_run(checkout):
+    digests = json.loads(write_code_digests("demo").read_text())
+    assert set(digests["train"]) == {"a", "b"}
+    assert digests["train"]["a"]["small"] == digests["train"]["b"]["small"] != digests["train"]["a"]["naive"]
+
+
+def changed(source, path, value):
+    """Copy nested data with one place changed; None removes it."""
+    result = copy.deepcopy(source)
+    *parents, last = path
+    place = result
+    for part in parents:
+        place = place[part]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return result
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (["titel"], "x", "did you mean 'title'"),
+        (["tables", 0, "rows", 0, "rum"], "x", "did you mean 'run'"),
+        (["tables", 0, "rows", 0, "run"], "smal", "did you mean 'small'"),
+        (["tables", 0, "groups", 0, "test"], "c", "unknown data set 'c'"),
+        (["tables", 0, "groups", 1, "costs"], ["param", "seconds"], "did you mean 'params'"),
+        (["tables", 0, "groups", 0, "metrics"], ["psnr_mu"], "3 printed columns .* but the file has 4"),
+        (["tables", 0, "groups", 0, "title"], "B", "column groups"),
+        (["tables", 0, "rows", 1, "labels"], ["Others"], "row 2 is \\['Other'\\], but paper.yaml has \\['Others'\\]"),
+        (["tables", 0, "rows", 1], None, "has 2 rows, but paper.yaml gives table1 1"),
+        (["tables", 0, "reported"], "reported/no.csv", "no.csv: file not found"),
+        (["year"], "soon", "at 'year': input should be a valid integer"),
+        (["title"], None, "at 'title': field required"),
+    ],
+)
+def test_a_broken_paper_is_one_line_that_says_where(checkout, path, value, message):
+    write_checkout(checkout, paper=changed(PAPER, path, value))
+    with pytest.raises(HdrbenchError, match=message) as caught:
+        compare("demo", "embedded")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (["profiles", "embedded", "training", "crops"], 3, "did you mean 'crop'"),
+        (["profiles", "embedded", "data", "b"], None, "names no data set for 'b'"),
+        (["profiles", "embeded"], PARAMS["profiles"]["embedded"], "did you mean 'embedded'"),
+        (["runs", "a", "small", "methods"], "x", "did you mean 'method'"),
+    ],
+)
+def test_broken_settings_are_one_line(checkout, path, value, message):
+    write_checkout(checkout, params=changed(PARAMS, path, value))
+    with pytest.raises(HdrbenchError, match=message):
+        compare("demo", "embedded")
+
+
+def test_a_missing_column_is_reported_by_the_file_that_lacks_it(checkout):
+    write_checkout(checkout, reported=[row[:-1] for row in REPORTED])
+    with pytest.raises(HdrbenchError, match=r"table1.csv: paper.yaml gives table1 4 printed columns"):
+        compare("demo", "embedded")
