@@ -32,7 +32,7 @@ def dis_flow(reference: Array, moving: Array) -> Array:
         (H, W, 2) displacement in pixels (x, y) from each pixel of `reference` to its match in `moving`.
     """
     grey = [cv2.cvtColor(np.rint(255 * image).astype(np.uint8), cv2.COLOR_RGB2GRAY) for image in (reference, moving)]
-    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(grey[0], grey[1], None)
+    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(grey[0], grey[1], None)  # type: ignore[call-overload]
 
 
 def raft_flow(reference: Array, moving: Array) -> Array:
