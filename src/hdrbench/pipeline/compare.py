@@ -101,7 +101,7 @@ class Comparison:
         group = column.group
         unit = COSTS[column.name][1] if column.name in COSTS else ("dB" if column.name.startswith("psnr") else None)
         return {
-            "id": f"{index}-{group.train}-{group.test}-{column.name}",
+            "id": f"{index}.{group.train}.{group.test}.{column.name}",
             "group": group.title,
             "label": column.label,
             "better": self._better(column.name),
