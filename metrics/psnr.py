@@ -29,5 +29,6 @@ def psnr(pred: Tensor, ref: Tensor, *, peak: float = 1.0) -> Tensor:
         On unequal shapes or values that are not finite.
     """
     check_pair(pred, ref)
-    error = (pred.double() - ref.double()).square().mean(dim=(1, 2, 3))
+    difference = pred.double() - ref.double()
+    error = torch.linalg.vector_norm(difference, dim=(1, 2, 3)).square() / difference[0].numel()
     return 10.0 * torch.log10(peak**2 / error)
