@@ -17,6 +17,8 @@ in the card's options:
     Exposures per scene; [height, width] or null; the code value that becomes 1, or null for the full range.
 """
 
+import hashlib
+import json
 import math
 from itertools import pairwise
 from pathlib import Path
@@ -191,11 +193,15 @@ def _scene_problems(card: "Card", split: str, name: str) -> list[str]:
 
 
 def fingerprint(card: "Card") -> dict[str, Any]:
-    """Identify the content: a digest of exactly the files that are read."""
+    """Identify the content: a digest of exactly the files that are read, and of the card's options."""
     used, scenes = [], {}
     for split in card.splits:
         names = scene_names(card, split)
         scenes[split] = len(names)
         for name in names:
             used += _used(card, split, name)
-    return {"name": card.name, **files.digest(files.data_root(), used), "scenes": scenes}
+    content = files.digest(files.data_root(), used)
+    # The options decide what the files mean: divisor, unit of the exposures, which file is which.
+    meaning = json.dumps([content["digest"], card.options, card.splits], sort_keys=True)
+    digest = hashlib.sha256(meaning.encode()).hexdigest()
+    return {"name": card.name, **content, "digest": digest, "scenes": scenes}

@@ -128,7 +128,9 @@ class Ean(nn.Module):
             if self.light_feature and feature is not None:
                 parts.append(F.interpolate(feature, skip.shape[-2:], mode="bilinear", align_corners=False))
             hidden = modulate(decode(torch.cat(parts, 1)), light, code)
-        return self.output(hidden)
+        # Always in float32: under bfloat16 the exposures would come out in steps of 1/256.
+        with torch.autocast("cuda", enabled=False):
+            return self.output(hidden.float())
 
 
 def match_size(image: Tensor, like: Tensor) -> Tensor:

@@ -76,10 +76,10 @@ def data_prepare(paper: Paper, role: Role, profile: ProfileName = None) -> None:
 
 @app.command()
 def digest(paper: Paper) -> None:
-    """Write the digests of the code that a replication's stages depend on."""
-    from hdrbench.pipeline.data import write_code_digests
+    """Write the digests of code and settings that a replication's stages depend on."""
+    from hdrbench.pipeline.data import write_digests
 
-    print(write_code_digests(paper))
+    print(write_digests(paper))
 
 
 @app.command()
@@ -100,7 +100,7 @@ def train(
 
         facts = _data_facts(paper, resolved.profile_name, resolved.role)
         count = int(devices) if devices.isdigit() else devices
-        print(start(resolved, facts["digest"], accelerator=accelerator, devices=count))
+        print(start(resolved, facts, accelerator=accelerator, devices=count))
 
 
 @app.command()

@@ -114,6 +114,17 @@ class ResolvedRun:
         """File of the loss terms over training."""
         return results(self.paper, self.profile_name) / "logs" / self.role / f"{self.name}.csv"
 
+    def settings(self) -> dict[str, Any]:
+        """Return every setting that decides the weights."""
+        return {
+            "method": self.method,
+            "options": self.options,
+            "objective": self.objective,
+            "training": self.profile.training.model_dump(exclude={"checkpoint_every"}),
+            "seed": self.profile.seed,
+            "flow": self.profile.flow,
+        }
+
     def scores(self, test: str) -> Path:
         """File of the scores on the data set that plays the role `test`."""
         return results(self.paper, self.profile_name) / "scores" / self.role / self.name / f"{test}.json"

@@ -19,6 +19,8 @@ COSTS = {
     "seconds": ("lower", "s"),
     "megapixels": (None, "Mpx"),
 }
+# Of these, what can be counted without running anything.
+COUNTS = ("macs_thop", "macs_counted", "params")
 
 
 class Tolerance(Strict):

@@ -6,7 +6,7 @@ import pytest
 from hdrbench.errors import DataMissingError, HdrbenchError
 from hdrbench.pipeline.cells import Measured, decimals, judge, measured_cell, ranks
 from hdrbench.pipeline.compare import compare
-from hdrbench.pipeline.data import prepare_data, write_code_digests
+from hdrbench.pipeline.data import prepare_data, write_digests
 from hdrbench.pipeline.evaluate import evaluate
 from hdrbench.pipeline.failures import recorded
 from hdrbench.pipeline.needs import count_costs, needed
@@ -75,7 +75,7 @@ def test_a_page_is_built_from_nothing_and_then_fills(checkout):
     facts = prepare_data("demo", "embedded", "a")
     for name in ("a/small", "a/naive"):
         run = resolve("demo", "embedded", name)
-        train(run, facts["digest"], accelerator="cpu")
+        train(run, facts, accelerator="cpu")
         evaluate(run, "a", facts, *needed("demo", "a", "a"))
     count_costs("demo")
     tables = compare("demo", "embedded")
@@ -110,8 +110,8 @@ def test_missing_data_and_failures_are_states(checkout, monkeypatch):
 
 
 def test_code_digests_name_every_run(checkout):
-    digests = json.loads(write_code_digests("demo").read_text())
-    assert set(digests["train"]) == {"a", "b"}
+    digests = json.loads(write_digests("demo").read_text())
+    assert set(digests["train"]) == set(digests["settings"]["embedded"]) == {"a", "b"}
     assert digests["train"]["a"]["small"] == digests["train"]["b"]["small"] != digests["train"]["a"]["naive"]
 
 

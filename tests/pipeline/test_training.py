@@ -16,6 +16,8 @@ from hdrbench.pipeline.prepare import Prepared
 from hdrbench.pipeline.sampling import CropSampler
 from hdrbench.pipeline.train import train
 
+FACTS = {"digest": "0" * 64, "code": "c"}
+
 
 def resolved(name="a/small"):
     return runs.resolve("demo", "embedded", name)
@@ -31,8 +33,8 @@ def same(first, second):
 
 def test_training_repeats_itself_and_logs(checkout):
     run = resolved()
-    first = weights(train(run, "0" * 64, accelerator="cpu"))
-    second = weights(train(run, "0" * 64, accelerator="cpu"))
+    first = weights(train(run, FACTS, accelerator="cpu"))
+    second = weights(train(run, FACTS, accelerator="cpu"))
     assert same(first, second)
     lines = run.log.read_text().splitlines()
     assert lines[0] == "iteration,learning_rate,sp,se,le,he,ea,p,total"
@@ -59,12 +61,12 @@ def dying_at(moment):
 @pytest.mark.parametrize("moment", [1, 3, 8])
 def test_an_interrupted_run_ends_with_the_same_weights(checkout, monkeypatch, moment):
     run = resolved()
-    whole = weights(train(run, "0" * 64, accelerator="cpu"))
+    whole = weights(train(run, FACTS, accelerator="cpu"))
     with monkeypatch.context() as patch:
         patch.setattr(CropSampler, "batch", dying_at(moment))
         with pytest.raises(KilledError):
-            train(run, "0" * 64, accelerator="cpu")
-    assert same(weights(train(run, "0" * 64, accelerator="cpu")), whole)
+            train(run, FACTS, accelerator="cpu")
+    assert same(weights(train(run, FACTS, accelerator="cpu")), whole)
     assert [line.split(",")[0] for line in run.log.read_text().splitlines()[1:]] == ["0", "10", "11"]
 
 
@@ -73,14 +75,14 @@ def test_a_checkpoint_of_other_data_is_not_resumed(checkout, capsys, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(CropSampler, "batch", dying_at(4))
         with pytest.raises(KilledError):
-            train(run, "1" * 64, accelerator="cpu")
-    train(run, "0" * 64, accelerator="cpu")
+            train(run, {**FACTS, "digest": "1" * 64}, accelerator="cpu")
+    train(run, FACTS, accelerator="cpu")
     assert "belongs to another data; starting anew" in capsys.readouterr().out
     assert len(run.log.read_text().splitlines()) == 4
 
 
 def test_methods_without_objective_get_empty_weights(checkout):
-    tensors, facts = checkpoint.read(train(resolved("a/naive"), "0" * 64))
+    tensors, facts = checkpoint.read(train(resolved("a/naive"), FACTS))
     assert tensors == {}
     assert facts["iterations"] == 0
 
@@ -116,7 +118,7 @@ def test_an_unknown_option_of_the_objective_is_one_line(checkout):
     run = resolved()
     run.objective["term"] = []
     with pytest.raises(HdrbenchError, match="unexpected keyword argument 'term'"):
-        train(run, "0" * 64, accelerator="cpu")
+        train(run, FACTS, accelerator="cpu")
 
 
 def test_missing_and_truncated_weights(tmp_path):

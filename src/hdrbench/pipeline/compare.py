@@ -13,10 +13,11 @@ from hdrbench import runs as settings
 from hdrbench.datasets import catalog
 from hdrbench.errors import HdrbenchError
 from hdrbench.pipeline.cells import Cell, Measured, Missing, decimals, measured_cell, ranks
+from hdrbench.pipeline.digest import evaluate_code, train_code
 from hdrbench.pipeline.failures import failure_file
 from hdrbench.pipeline.provenance import git_state, now
 from hdrbench.runs import ResolvedRun
-from hdrbench.spec import COSTS, Column, Group, Row, Table
+from hdrbench.spec import COSTS, COUNTS, Column, Group, Row, Table
 from hdrbench.workspace import replication, results, root
 
 Json = dict[str, Any]
@@ -43,6 +44,7 @@ class Comparison:
         spec.check_runs(self.paper, self.runs, replication(paper) / "paper.yaml")
         self.costs = read_json(self.folder.parent / "costs.json") or {}
         self.scores: dict[tuple[str, str], Json] = {}
+        self.problems: dict[str, list[str]] = {}
 
     def tables(self) -> list[Json]:
         """Return every table, with its cells."""
@@ -124,21 +126,25 @@ class Comparison:
             cell = measured_cell(found, reported, better, tolerance, places)
         return replace(cell, run=run.id, test=column.group.test, command=self._command(run, column))
 
-    def _command(self, run: ResolvedRun, column: Column) -> str:
-        """Command that rebuilds this cell."""
-        file = f"replications/{self.id}/dvc.yaml"
-        if column.name in ("params", "macs_thop", "macs_counted"):
+    def _command(self, run: ResolvedRun, column: Column) -> str | None:
+        """Command that rebuilds this cell, where there is a stage for it."""
+        file, test = f"replications/{self.id}/dvc.yaml", column.group.test
+        if column.name in COUNTS:
             return f"dvc repro {file}:cost"
-        kind = "evaluate" if run.role == column.group.test else "cross"
-        return f"dvc repro {file}:{kind}_{run.role}@{self.profile_name}-{run.name}"
+        if test == run.role:
+            return f"dvc repro {file}:evaluate_{run.role}@{self.profile_name}-{run.name}"
+        crossed = test in self.runs.runs and run.name in self.runs.cross.get(run.role, [])
+        return f"dvc repro {file}:cross_{run.role}@{self.profile_name}-{run.name}" if crossed else None
 
     def _cost(self, run: ResolvedRun, column: Column) -> Measured | Missing:
         """Look a cost up; counts belong to the paper's network, time to this profile's."""
-        if column.name in ("seconds", "megapixels"):
+        if column.name not in COUNTS:
             return self._time(run, column)
-        counted = self.costs.get(run.name)
+        counted = self.costs.get(run.id)
         if counted is None:
             return Missing("not_run", "not counted yet")
+        if not counted["params"]:
+            return Missing("not_computable", "there is no network to count")
         return Measured(counted[column.name], None, None, True, "counted on the paper's configuration at 1500x1000")
 
     def _time(self, run: ResolvedRun, column: Column) -> Measured | Missing:
@@ -146,11 +152,11 @@ class Comparison:
         scores = self._read_scores(run, column.group)
         if isinstance(scores, Missing):
             return scores
-        height, width = scores["sizes"][0]
-        device = scores["evaluation"]["environment"]["device"]
-        reason = f"median over {len(scores['seconds'])} images of {width}x{height} on {device}; printed: 1500x1000 on RTX 3090"
-        value = median(scores["seconds"]) if column.name == "seconds" else height * width / 1e6
-        return Measured(value, None, len(scores["seconds"]), False, reason)
+        sizes = {f"{width}x{height}" for height, width in scores["sizes"]}
+        device, count = scores["evaluation"]["environment"]["device"], len(scores["seconds"])
+        reason = f"median over {count} images of {', '.join(sorted(sizes))} on {device}; printed: 1500x1000 on RTX 3090"
+        pixels = median(height * width / 1e6 for height, width in scores["sizes"])
+        return Measured(median(scores["seconds"]) if column.name == "seconds" else pixels, None, count, False, reason)
 
     def _score(self, run: ResolvedRun, column: Column) -> Measured | Missing:
         """Mean and standard deviation of a metric over the test images."""
@@ -164,10 +170,24 @@ class Comparison:
             return Missing("not_run", "scored under another protocol or without this metric; evaluate again")
         values = scores["metrics"][column.name]
         spread = pstdev(values) if len(values) > 1 else None
-        return Measured(fmean(values), spread, len(values), self.profile.comparable)
+        return Measured(fmean(values), spread, len(values), self.profile.comparable, self._outdated(run, scores))
+
+    def _outdated(self, run: ResolvedRun, scores: Json) -> str | None:
+        """Say so if the number was made by other code or settings than this checkout's."""
+        made = scores["training"]["identity"]
+        now_and_then = {
+            "training code": (train_code(run.method), made["code"]),
+            "scoring code": (evaluate_code(run.method), scores["evaluation"]["code"]),
+            "settings": (run.settings(), {key: made.get(key) for key in run.settings()}),
+        }
+        changed = [name for name, (here, there) in now_and_then.items() if here != there]
+        return f"{' and '.join(changed)} changed since this was measured" if changed else None
 
     def _read_scores(self, run: ResolvedRun, group: Group) -> Json | Missing:
-        """Read a run's scores, or find out why there are none."""
+        """Read a run's scores, or find out why there are none; a failure hides what was measured before it."""
+        failure = failure_file(run)
+        if failure.is_file():
+            return Missing("failed", failure.read_text(encoding="utf-8").strip())
         key = (run.id, group.test)
         if key not in self.scores:
             found = read_json(run.scores(group.test))
@@ -178,13 +198,13 @@ class Comparison:
 
     def _why_missing(self, run: ResolvedRun, group: Group) -> Missing:
         for role in dict.fromkeys((group.train, group.test)):
-            if not (self.folder / "data" / f"{role}.json").is_file():
-                problems = catalog.verify(run.dataset(role))
-                if problems:
-                    return Missing("data_missing", problems[0])
-        failure = failure_file(run)
-        if failure.is_file():
-            return Missing("failed", failure.read_text(encoding="utf-8").strip())
+            if (self.folder / "data" / f"{role}.json").is_file():
+                continue
+            name = run.dataset(role)
+            if name not in self.problems:
+                self.problems[name] = catalog.verify(name)
+            if self.problems[name]:
+                return Missing("data_missing", self.problems[name][0])
         return Missing("not_run", "no scores yet")
 
     def roles(self) -> list[Json]:

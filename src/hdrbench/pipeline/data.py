@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hdrbench import runs
+from hdrbench import protocol, runs, spec
 from hdrbench.datasets import catalog
 from hdrbench.errors import DataMissingError, unknown
-from hdrbench.pipeline.digest import code_digest, data_code
+from hdrbench.pipeline.digest import code_digest, data_code, evaluate_code, text_digest, train_code
 from hdrbench.workspace import results, root, write_atomically
 
 
@@ -41,29 +41,45 @@ def prepare_data(paper: str, profile_name: str, role: str) -> dict[str, Any]:
     return facts
 
 
-def write_code_digests(paper: str) -> Path:
-    """Write ``results/<paper>/code.json``: the digest of every piece of code that a stage depends on.
+def write_digests(paper: str) -> Path:
+    """Write ``results/<paper>/digests.json``: hashes of everything but data that the stages depend on.
 
-    Keys are ``data``, ``cost``, ``report``, ``showcase``, and ``train`` and ``evaluate`` by role and run.
+    Keys are ``data`` (code, by data set), ``settings`` (by profile, role and run), ``train`` and ``evaluate`` (code, by
+    role and run), ``asked`` (metrics and protocol, by training and test role), ``cost``, ``report`` and ``showcase``.
     """
     loaded = runs.load(paper)
-    methods = sorted({run.method for named in loaded.runs.values() for run in named.values()})
-
-    def by_run(module: str) -> dict[str, dict[str, str]]:
-        of_method = {method: code_digest(module, f"hdrbench.methods.{method}") for method in methods}
-        return {
-            role: {name: of_method[run.method] for name, run in named.items()} for role, named in loaded.runs.items()
-        }
-
-    sets = {name for profile in loaded.profiles.values() for name in profile.data.values() if catalog.card(name).loader}
-    digests = {
+    all_runs = [(role, name, run.method) for role, named in loaded.runs.items() for name, run in named.items()]
+    methods = sorted({method for _, _, method in all_runs})
+    train = {method: train_code(method) for method in methods}
+    evaluate = {method: evaluate_code(method) for method in methods}
+    sets = {name for profile in loaded.profiles.values() for name in profile.data.values()}
+    digests: dict[str, Any] = {
         "data": {name: data_code(name) for name in sorted(sets)},
-        "train": by_run("hdrbench.pipeline.train"),
-        "evaluate": by_run("hdrbench.pipeline.evaluate"),
+        "settings": {},
+        "train": {},
+        "evaluate": {},
+        "asked": asked(paper),
         "cost": code_digest("hdrbench.pipeline.cost", *(f"hdrbench.methods.{method}" for method in methods)),
         "report": code_digest("hdrbench.pipeline.compare", "hdrbench.report.page"),
         "showcase": code_digest("hdrbench.report.showcase"),
     }
-    path = root() / "results" / paper / "code.json"
+    for role, name, method in all_runs:
+        digests["train"].setdefault(role, {})[name] = train[method]
+        digests["evaluate"].setdefault(role, {})[name] = evaluate[method]
+        for profile in loaded.profiles:
+            settings = runs.resolve(paper, profile, f"{role}/{name}").settings()
+            digests["settings"].setdefault(profile, {}).setdefault(role, {})[name] = text_digest(settings)
+    path = root() / "results" / paper / "digests.json"
     write_atomically(path, json.dumps(digests, indent=1) + "\n")
     return path
+
+
+def asked(paper: str) -> dict[str, dict[str, str]]:
+    """Hash which metrics the tables ask for, under which protocol, by the role trained on and the role tested on."""
+    wanted: dict[str, dict[str, list[Any]]] = {}
+    for table in spec.load(paper).tables:
+        for group in table.groups:
+            if group.metrics and group.protocol:
+                listed = wanted.setdefault(group.train, {}).setdefault(group.test, [])
+                listed.append([group.metrics, protocol.get(group.protocol).fields()])
+    return {train: {test: text_digest(groups) for test, groups in tests.items()} for train, tests in wanted.items()}

@@ -6,31 +6,45 @@ re-runs nothing, and editing one method retrains that method alone.
 
 import ast
 import hashlib
+import json
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
+import hdrbench
 from hdrbench.datasets import catalog
 from hdrbench.errors import HdrbenchError
 
 
-class _StripDocstrings(ast.NodeTransformer):
-    """Remove docstrings and other bare strings."""
+def _dump(node: object) -> str:
+    """Write a syntax tree as text that is the same under every Python version, without docstrings and other bare strings.
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        """Drop expressions that are only a string."""
-        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return None if is_text else node
+    `ast.dump` will not do, because newer versions add fields and leave out empty ones.
+    """
+    if isinstance(node, list):
+        return f"[{','.join(_dump(item) for item in node if not _is_bare_string(item))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = [(name, value) for name, value in ast.iter_fields(node) if value is not None and value != []]
+    return f"{type(node).__name__}({','.join(f'{name}={_dump(value)}' for name, value in fields)})"
+
+
+def _is_bare_string(node: object) -> bool:
+    is_constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return is_constant and isinstance(node.value.value, str)  # type: ignore[attr-defined]
 
 
 @cache
 def _source(module: str) -> Path | None:
-    """File of a module of hdrbench, or None if there is no such module or it is a namespace package."""
-    try:
-        spec = find_spec(module)
-    except ModuleNotFoundError:
+    """File of a module of hdrbench, or None if there is no such module; found by path, because importing brings in torch."""
+    first, *rest = module.split(".")
+    if first != "hdrbench":
         return None
-    return Path(spec.origin) if spec and spec.origin else None
+    for base in hdrbench.__path__:
+        stem = Path(base, *rest)
+        for path in (stem / "__init__.py", stem.with_suffix(".py")):
+            if path.is_file():
+                return path
+    return None
 
 
 def _imports(tree: ast.AST) -> set[str]:
@@ -71,15 +85,31 @@ def closure(*modules: str) -> list[str]:
     return sorted(seen)
 
 
+@cache
 def code_digest(*modules: str) -> str:
     """Return a hash of the syntax trees of `closure(*modules)`, docstrings left out."""
     digest = hashlib.sha256()
     for module in closure(*modules):
         path = _source(module)
         assert path is not None
-        tree = _StripDocstrings().visit(ast.parse(path.read_text(encoding="utf-8")))
-        digest.update(module.encode() + ast.dump(tree).encode())
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        digest.update(f"{module}\n{_dump(tree)}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def text_digest(content: object) -> str:
+    """Return a hash of JSON-able content."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def train_code(method: str) -> str:
+    """Return the digest of the code that trains a method."""
+    return code_digest("hdrbench.pipeline.train", f"hdrbench.methods.{method}")
+
+
+def evaluate_code(method: str) -> str:
+    """Return the digest of the code that scores a method."""
+    return code_digest("hdrbench.pipeline.evaluate", f"hdrbench.methods.{method}")
 
 
 def data_code(dataset: str) -> str:

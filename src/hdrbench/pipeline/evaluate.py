@@ -1,6 +1,7 @@
 """Scores of a trained run on the test split of a data set: every metric for every image, at batch size 1 in float32."""
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,11 @@ from hdrbench import methods, metrics, protocol
 from hdrbench.errors import HdrbenchError
 from hdrbench.methods import Reconstruction
 from hdrbench.pipeline import checkpoint
-from hdrbench.pipeline.digest import code_digest
+from hdrbench.pipeline.digest import evaluate_code
 from hdrbench.pipeline.prepare import Arrays, Prepared
 from hdrbench.pipeline.provenance import environment, git_state, now, peak_memory_mb
 from hdrbench.runs import ResolvedRun
 from hdrbench.workspace import root, write_atomically
-
-
-def evaluate_code(method: str) -> str:
-    """Return the digest of the code that scores a method."""
-    return code_digest("hdrbench.pipeline.evaluate", f"hdrbench.methods.{method}")
 
 
 def load_network(run: ResolvedRun, device: str) -> tuple[nn.Module, dict]:
@@ -104,6 +100,10 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str]
         reference = to_batch(scene["hdr"], device)
         for metric, scores in values.items():
             scores.append(metrics.get(metric)(result.hdr, reference).item())
+            if not math.isfinite(scores[-1]):
+                raise HdrbenchError(
+                    f"run '{run.id}' scores {metric} = {scores[-1]} on '{name}': it equals the reference"
+                )
         images.append(name)
         seconds.append(elapsed)
         sizes.append(list(scene["middle"].shape[:2]))
@@ -130,5 +130,5 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str]
             "finished": now(),
         },
     }
-    write_atomically(run.scores(test), json.dumps(record, indent=1) + "\n")
+    write_atomically(run.scores(test), json.dumps(record, indent=1, allow_nan=False) + "\n")
     return run.scores(test)

@@ -34,11 +34,13 @@ def needed(paper: str, train: str, test: str) -> tuple[list[str], str]:
 
 
 def count_costs(paper: str) -> Path:
-    """Count parameters and multiply-adds of every run's network as the paper has it, and write them by run name."""
+    """Count parameters and multiply-adds of every run's network as the paper has it, and write them by run."""
     from hdrbench.pipeline.cost import cost
 
     counted = {
-        name: cost(run.method, run.options) for named in runs.load(paper).runs.values() for name, run in named.items()
+        f"{role}/{name}": cost(run.method, run.options)
+        for role, named in runs.load(paper).runs.items()
+        for name, run in named.items()
     }
     path = root() / "results" / paper / "costs.json"
     write_atomically(path, json.dumps(counted, indent=1) + "\n")

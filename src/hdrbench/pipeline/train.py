@@ -1,14 +1,17 @@
 """The one training loop, for every method that has an objective.
 
-Lightning Fabric places it on the CPU, a GPU or several. A run killed at any moment and started again ends with the same
-weights as one that was not: everything random depends on (seed, iteration), and checkpoints are atomic.
+Lightning Fabric places it on the CPU, a GPU or several. A run killed at any moment and started again goes on as if it had
+not been: everything random depends on (seed, iteration), and checkpoints are atomic. On the CPU it ends with the same
+weights, bit for bit; a GPU's own kernels do not add in a fixed order, so there it ends with the same up to rounding.
 """
 
 import csv
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -18,44 +21,28 @@ from hdrbench import methods
 from hdrbench.errors import HdrbenchError
 from hdrbench.methods import Batch, Objective
 from hdrbench.pipeline import checkpoint
-from hdrbench.pipeline.digest import code_digest
+from hdrbench.pipeline.digest import train_code
 from hdrbench.pipeline.prepare import Prepared
 from hdrbench.pipeline.provenance import environment, git_state, now, peak_memory_mb
 from hdrbench.pipeline.sampling import CropSampler
 from hdrbench.runs import ResolvedRun
 from hdrbench.workspace import root, work
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 LOG_EVERY = 10
 
 
-def identity(run: ResolvedRun, data_digest: str, code: str) -> dict:
-    """Everything that decides a run's weights; a checkpoint of another identity is not resumed."""
-    return {
-        "method": run.method,
-        "options": run.options,
-        "objective": run.objective,
-        "training": run.profile.training.model_dump(exclude={"checkpoint_every"}),
-        "seed": run.profile.seed,
-        "flow": run.profile.flow,
-        "data": data_digest,
-        "code": code,
-    }
-
-
-def train_code(method: str) -> str:
-    """Return the digest of the code that trains a method."""
-    return code_digest("hdrbench.pipeline.train", f"hdrbench.methods.{method}")
-
-
-def train(run: ResolvedRun, data_digest: str, *, devices: int | str = "auto", accelerator: str = "auto") -> Path:
+def train(run: ResolvedRun, data: dict[str, Any], *, devices: int | str = "auto", accelerator: str = "auto") -> Path:
     """Train a run, or finish it where it was interrupted, and write its weights.
 
     Parameters
     ----------
     run
         What to train.
-    data_digest
-        Fingerprint of its training data.
+    data
+        Facts of its training data, with the fingerprint under ``"digest"`` and the code that made it under ``"code"``.
     devices, accelerator
         As Lightning Fabric takes them.
 
@@ -64,15 +51,23 @@ def train(run: ResolvedRun, data_digest: str, *, devices: int | str = "auto", ac
     Path
         The weights, with the run's provenance inside.
     """
-    who = identity(run, data_digest, train_code(run.method))
     torch.manual_seed(run.profile.seed)
     network = methods.build(run.method, run.options)
-    facts = {"identity": who, "git": git_state(root()), "notes": [], "train_seconds": 0.0, "iterations": 0}
-    if methods.get(run.method).objective is None:
+    trained = methods.get(run.method).objective is not None
+    losses, notes = make_objective(run) if trained else (None, [])
+    # Everything that decides the weights; a checkpoint of another identity is not resumed.
+    identity = run.settings() | {
+        "notes": notes,
+        "data": data["digest"],
+        "data_code": data["code"],
+        "code": train_code(run.method),
+    }
+    facts: dict[str, Any] = {"identity": identity, "git": git_state(root()), "notes": notes}
+    if losses is None:
         facts |= {"environment": environment("cpu"), "peak_memory_mb": peak_memory_mb("cpu"), "finished": now()}
-        checkpoint.write(run.weights, checkpoint.pack(network, None), facts)
+        checkpoint.write(run.weights, checkpoint.pack(network, None), facts | {"train_seconds": 0.0, "iterations": 0})
         return run.weights
-    return _fit(run, network, facts, accelerator=accelerator, devices=devices)
+    return _fit(run, network, losses, facts, accelerator=accelerator, devices=devices)
 
 
 def make_objective(run: ResolvedRun) -> tuple[Objective, list[str]]:
@@ -85,31 +80,28 @@ def make_objective(run: ResolvedRun) -> tuple[Objective, list[str]]:
         raise HdrbenchError(f"objective of '{run.method}' with {run.objective}: {error}") from error
 
 
-def _fit(run: ResolvedRun, network: nn.Module, facts: dict, *, accelerator: str, devices: int | str) -> Path:
+def _fit(
+    run: ResolvedRun, network: nn.Module, losses: Objective, facts: dict, *, accelerator: str, devices: int | str
+) -> Path:
     """Optimise `network` over the iterations that are left."""
     from lightning_fabric import Fabric
 
-    settings = run.profile.training
+    settings, identity = run.profile.training, facts["identity"]
     fabric = Fabric(accelerator=accelerator, devices=devices, precision=settings.precision)
     fabric.launch()
     if settings.batch_size % fabric.world_size:
         raise HdrbenchError(f"a batch of {settings.batch_size} cannot be shared evenly by {fabric.world_size} devices")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    losses, notes = make_objective(run)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     state = work() / "checkpoints" / run.paper / run.profile_name / f"{run.role}-{run.name}.safetensors"
     wrapped, stepper = fabric.setup(network, optimizer)
     # After setup, because loading puts the optimiser's tensors where the parameters are.
-    start, spent = _resume(state, facts["identity"], network, optimizer)
-    scenes = Prepared(run.dataset(run.role), "train", facts["identity"]["data"], run.profile.flow)
+    start, spent = _resume(state, identity, network, optimizer)
+    scenes = Prepared(run.dataset(run.role), "train", identity["data"], run.profile.flow)
     sampler = CropSampler(scenes, settings.batch_size, settings.crop, run.profile.seed)
+    fabric.barrier()  # every process has read the checkpoint and the log before the first one writes them
+    log = _Log(run.log, start) if fabric.is_global_zero else None
     began = time.monotonic()
-
-    def save(iteration: int) -> None:
-        kept = {"identity": facts["identity"], "iteration": iteration, "seconds": spent + time.monotonic() - began}
-        checkpoint.write(state, checkpoint.pack(network, optimizer), kept)
-
-    log = _Log(run.log, start)
     with _progress(fabric.is_global_zero) as bar:
         task = bar.add_task(run.id, total=settings.iterations, completed=start, loss="")
         for iteration in range(start, settings.iterations):
@@ -122,19 +114,24 @@ def _fit(run: ResolvedRun, network: nn.Module, facts: dict, *, accelerator: str,
             stepper.zero_grad()
             fabric.backward(total)
             stepper.step()
-            if iteration % LOG_EVERY == 0 or iteration + 1 == settings.iterations:
-                if not torch.isfinite(total.detach()):
+            keep = (iteration + 1) % settings.checkpoint_every == 0
+            due = iteration % LOG_EVERY == 0 or iteration + 1 == settings.iterations
+            if keep or due:
+                means = _mean(fabric, [*values.values(), total])
+                if not all(map(math.isfinite, means)):
                     raise HdrbenchError(
-                        f"run '{run.id}': the loss is {total.item()} at iteration {iteration}; training diverged"
+                        f"run '{run.id}': the loss is {means[-1]} at iteration {iteration}: it diverged"
                     )
-                if fabric.is_global_zero:
-                    log.write(iteration, settings.rate(iteration), values, total)
-                bar.update(task, completed=iteration + 1, loss=f"loss {total.item():.4f}")
-            if fabric.is_global_zero and (iteration + 1) % settings.checkpoint_every == 0:
-                save(iteration + 1)
-    device = str(fabric.device)
+                if due and log:
+                    log.write(iteration, settings.rate(iteration), [*values, "total"], means)
+                bar.update(task, completed=iteration + 1, loss=f"loss {means[-1]:.4f}")
+            if keep and fabric.is_global_zero:
+                seconds = spent + time.monotonic() - began
+                kept = {"identity": identity, "iteration": iteration + 1, "seconds": seconds}
+                checkpoint.write(state, checkpoint.pack(network, optimizer), kept)
     if fabric.is_global_zero:
-        facts |= {"notes": notes, "iterations": settings.iterations, "train_seconds": spent + time.monotonic() - began}
+        device = str(fabric.device)
+        facts |= {"iterations": settings.iterations, "train_seconds": spent + time.monotonic() - began}
         facts |= {"environment": environment(device), "peak_memory_mb": peak_memory_mb(device), "finished": now()}
         checkpoint.write(run.weights, checkpoint.pack(network, None), facts)
         state.unlink(missing_ok=True)
@@ -153,6 +150,13 @@ def _resume(state: Path, identity: dict, network: nn.Module, optimizer: torch.op
         return 0, 0.0
     checkpoint.unpack(tensors, network, optimizer)
     return kept["iteration"], kept["seconds"]
+
+
+def _mean(fabric: "Fabric", values: list[Tensor]) -> list[float]:
+    """Average scalars over all processes."""
+    reduced = fabric.all_reduce(torch.stack(values).detach())
+    assert isinstance(reduced, Tensor)
+    return reduced.tolist()
 
 
 def _to_device(batch: Batch, move: Callable[[Tensor], Tensor]) -> Batch:
@@ -179,11 +183,11 @@ class _Log:
         with path.open("w", newline="") as file:
             csv.writer(file).writerows(rows)
 
-    def write(self, iteration: int, rate: float, values: dict[str, Tensor], total: Tensor) -> None:
+    def write(self, iteration: int, rate: float, names: list[str], values: list[float]) -> None:
         """Append one row."""
         with self.path.open("a", newline="") as file:
             writer = csv.writer(file)
             if self.empty:
-                writer.writerow(["iteration", "learning_rate", *values, "total"])
+                writer.writerow(["iteration", "learning_rate", *names])
                 self.empty = False
-            writer.writerow([iteration, f"{rate:.6g}", *(f"{v.item():.6g}" for v in (*values.values(), total))])
+            writer.writerow([iteration, f"{rate:.6g}", *(f"{value:.6g}" for value in values)])
