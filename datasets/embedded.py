@@ -1,6 +1,6 @@
 """Procedural scenes with real dynamic range: loader of the ``embedded_*`` cards.
 
-A random world (`hdrbench.datasets.scenery`) is rendered at twice the resolution of the frame, with a margin, so that
+A random world (`hdrbench.datasets.procedural.scenery`) is rendered at twice the resolution of the frame, with a margin, so that
 the camera's movement between the exposures brings in real content. People, cars and balls move too. The reference is
 the radiance at the middle exposure's instant, 1 = saturation of the shortest exposure, clipped to [0, 1]: what merging
 an unmoved bracket could recover. Every scene is made from its card and its number alone, with the same bits everywhere.
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from hdrbench.datasets import exact
 from hdrbench.datasets.camera import camera_from, photograph
+from hdrbench.datasets.procedural.scenery import KINDS, view_for
+from hdrbench.datasets.procedural.world import Canvas, World, frame, render
 from hdrbench.datasets.scene import Scene
-from hdrbench.datasets.scenery import KINDS, view_for
-from hdrbench.datasets.world import Canvas, World, frame, render
 from hdrbench.errors import HdrbenchError, unknown
 
 if TYPE_CHECKING:

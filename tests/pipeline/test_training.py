@@ -143,35 +143,61 @@ def test_interrupted_preparation_goes_on_where_it_stopped(checkout):
     assert files[1].is_file()
 
 
-@pytest.mark.slow
-def test_killed_with_sigkill_it_ends_with_the_same_weights(tmp_path):
-    """The real command on the embedded data, killed at an arbitrary moment, then started again."""
+def command_line(folder, *arguments):
+    """Command, working directory and environment of a training run on the embedded data in a checkout of its own."""
     repository = Path(__file__).parents[2]
     for name in ("replications", "params.yaml"):
-        (tmp_path / name).symlink_to(repository / name)
+        (folder / name).symlink_to(repository / name)
+    code = "from hdrbench.cli import main; main()"
     command = [
         sys.executable,
         "-c",
-        "from hdrbench.cli import main; main()",
+        code,
         "train",
         "usme_hdr",
         "kalantari/usme_3ch",
         "--profile",
         "embedded",
+        *arguments,
     ]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    file = tmp_path / "results/usme_hdr/embedded/weights/kalantari/usme_3ch.safetensors"
-    state = tmp_path / ".work/checkpoints/usme_hdr/embedded/kalantari-usme_3ch.safetensors"
-    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    return {"args": command, "cwd": folder, "env": {**os.environ, "CUDA_VISIBLE_DEVICES": ""}}
+
+
+WEIGHTS = "results/usme_hdr/embedded/weights/kalantari/usme_3ch.safetensors"
+
+
+@pytest.mark.slow
+def test_killed_with_sigkill_it_ends_with_the_same_weights(tmp_path):
+    """The real command, killed some time after its first checkpoint, then started again."""
+    call = command_line(tmp_path)
+    file, state = tmp_path / WEIGHTS, tmp_path / ".work/checkpoints/usme_hdr/embedded/kalantari-usme_3ch.safetensors"
+    subprocess.run(**call, check=True)
     whole = weights(file)
     file.unlink()
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment)
+    process = subprocess.Popen(**call)
     while not state.is_file() and process.poll() is None:
-        time.sleep(0.05)
-    time.sleep(0.7)
+        time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert state.is_file()
     assert not file.is_file()
-    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    subprocess.run(**call, check=True)
     assert same(weights(file), whole)
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(tmp_path):
+    """The same batches, shared by two: equal up to the order of additions, which training amplifies a little."""
+    results = []
+    for count in ("1", "2"):
+        folder = tmp_path / count
+        folder.mkdir()
+        subprocess.run(**command_line(folder, "--accelerator", "cpu", "--devices", count), check=True)
+        results.append(
+            (weights(folder / WEIGHTS), (folder / "results/usme_hdr/embedded/logs/kalantari/usme_3ch.csv").read_text())
+        )
+    (first, one), (second, two) = results
+    assert first.keys() == second.keys()
+    losses = [[float(line.split(",")[-1]) for line in text.splitlines()[1:]] for text in (one, two)]
+    assert losses[0][:2] == pytest.approx(losses[1][:2], rel=1e-3)
+    assert losses[0][-1] == pytest.approx(losses[1][-1], rel=0.2)

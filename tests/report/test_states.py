@@ -7,7 +7,7 @@ import hdrbench.report
 from hdrbench.errors import HdrbenchError
 from hdrbench.report.states import STATES, state, tally
 
-CSS = (Path(hdrbench.report.__file__).parent / "style.css").read_text(encoding="utf-8")
+CSS = (Path(hdrbench.report.__file__).parent / "assets" / "style.css").read_text(encoding="utf-8")
 
 
 def test_glyphs_tell_the_states_apart_without_colour():

@@ -30,7 +30,7 @@ def environment() -> Environment:
 
 def asset(name: str) -> Markup:
     """Return the text of a style sheet or script of this package, to be inlined as it is."""
-    return Markup((_HERE / name).read_text(encoding="utf-8"))
+    return Markup((_HERE / "assets" / name).read_text(encoding="utf-8"))
 
 
 def json_blob(data: Any) -> Markup:

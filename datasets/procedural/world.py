@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hdrbench.datasets.exact import Array, Mask, halve, window
-from hdrbench.datasets.raycast import FAR, Ball, Box, Colour, Hits, Light, Vector, View, cast, irradiance
-from hdrbench.datasets.sprites import Sprite, paint
-from hdrbench.datasets.texture import Material, Sky, albedo, sky_radiance
+from hdrbench.datasets.procedural.raycast import FAR, Ball, Box, Colour, Hits, Light, Vector, View, cast, irradiance
+from hdrbench.datasets.procedural.sprites import Sprite, paint
+from hdrbench.datasets.procedural.texture import Material, Sky, albedo, sky_radiance
 
 BAND = 32
 DARKEST = 0.001

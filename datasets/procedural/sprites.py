@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hdrbench.datasets.exact import Array, fractal, smoothstep
-from hdrbench.datasets.raycast import Colour, View
+from hdrbench.datasets.procedural.raycast import Colour, View
 
 # (alpha, albedo (..., 3), emitted radiance (...), sideways tilt of the surface in [-1, 1]) of a figure
 Painted = tuple[Array, Array, Array, Array]

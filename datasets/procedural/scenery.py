@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 
 from hdrbench.datasets.exact import Dice, lattice
-from hdrbench.datasets.raycast import Ball, Box, Colour, Light, View
-from hdrbench.datasets.sprites import Sprite
-from hdrbench.datasets.texture import Material, Sky
-from hdrbench.datasets.world import Opening, World
+from hdrbench.datasets.procedural.raycast import Ball, Box, Colour, Light, View
+from hdrbench.datasets.procedural.sprites import Sprite
+from hdrbench.datasets.procedural.texture import Material, Sky
+from hdrbench.datasets.procedural.world import Opening, World
 
 Things = list[Box | Ball]
 Materials = dict[str, Material]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hdrbench.datasets.exact import Array, fractal, smoothstep
-from hdrbench.datasets.raycast import Colour
+from hdrbench.datasets.procedural.raycast import Colour
 
 
 @dataclass(frozen=True)
