@@ -124,7 +124,8 @@ def _fit(
                     )
                 if due and log:
                     log.write(iteration, settings.rate(iteration), [*values, "total"], means)
-                bar.update(task, completed=iteration + 1, loss=f"loss {means[-1]:.4f}")
+                speed = (iteration + 1 - start) / (time.monotonic() - began)
+                bar.update(task, completed=iteration + 1, loss=f"loss {means[-1]:.4f}, {speed:.1f} it/s")
             if keep and fabric.is_global_zero:
                 seconds = spent + time.monotonic() - began
                 kept = {"identity": identity, "iteration": iteration + 1, "seconds": seconds}
@@ -165,7 +166,7 @@ def _to_device(batch: Batch, move: Callable[[Tensor], Tensor]) -> Batch:
 
 
 def _progress(visible: bool) -> Progress:
-    """Progress bar with loss and remaining time."""
+    """Progress bar with loss, iterations per second and remaining time."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"))
     return Progress(*columns, TimeRemainingColumn(), disable=not visible)
 
