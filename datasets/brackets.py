@@ -32,6 +32,9 @@ from hdrbench.imaging.io import read_hdr, read_ldr, require_same_size
 if TYPE_CHECKING:
     from hdrbench.datasets.catalog import Card
 
+# No camera brackets wider; numbers further apart are times taken for stops.
+MOST_STOPS = 24
+
 OPTIONS = (
     "folder",
     "splits",
@@ -124,6 +127,8 @@ def _times(card: "Card", folder: Path) -> tuple[float, ...]:
     if any(later <= earlier for earlier, later in pairwise(values)):
         raise HdrbenchError(f"{path}: expected {wanted}, got {values}; correct the file")
     if unit == "stops":
+        if values[-1] - values[0] > MOST_STOPS:
+            raise HdrbenchError(f"{path}: {values} span over {MOST_STOPS} stops; if they are times, say so in the card")
         return tuple(2.0 ** (value - values[0]) for value in values)
     if values[0] <= 0:
         raise HdrbenchError(f"{path}: expected {wanted} above 0, got {values}; if they are stops, say so in the card")
@@ -133,7 +138,7 @@ def _times(card: "Card", folder: Path) -> tuple[float, ...]:
 def _numbers(path: Path) -> list[float]:
     numbers = []
     # Real files end their lines with LF, CR LF, or not at all.
-    for word in path.read_text(encoding="utf-8", errors="replace").split():
+    for word in path.read_text(encoding="utf-8-sig", errors="replace").split():
         try:
             number = float(word)
         except ValueError:
@@ -179,6 +184,11 @@ def _scene_problems(card: "Card", split: str, name: str) -> list[str]:
     except HdrbenchError as error:
         problems.append(str(error))
     else:
+        if scene.hdr is not None and scene.hdr.max() > 2:  # a stop above what the shortest exposure can hold
+            reference = _reference(card, split, _split_folder(card, split) / name)
+            problems.append(
+                f"{reference}: reaches {scene.hdr.max():.4g}; expected 1 = saturation of the shortest exposure"
+            )
         size, wanted = scene.ldrs[0].shape[:2], card.options["size"]
         if wanted is not None and list(size) != wanted:
             folder = _split_folder(card, split) / name

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, StringConstraints
 
+from hdrbench.datasets import catalog
 from hdrbench.errors import HdrbenchError, unknown
 from hdrbench.strict import Strict, parse
 from hdrbench.workspace import check_profile, read_yaml, replication, results
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
 
 
 class Training(Strict):
@@ -21,8 +24,8 @@ class Training(Strict):
     epochs: PositiveInt
     iterations_per_epoch: PositiveInt
     batch_size: PositiveInt
-    crop: PositiveInt
-    learning_rate: PositiveFloat
+    crop: Annotated[int, Field(ge=16)]
+    learning_rate: Annotated[FiniteFloat, Field(gt=0)]
     halve_every: PositiveInt
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     checkpoint_every: PositiveInt = 200
@@ -57,7 +60,7 @@ class Profile(Strict):
     data: dict[str, str]
     training: Training
     flow: Literal["dis", "raft"]
-    seed: int
+    seed: NonNegativeInt
     viewer_scenes: PositiveInt
     options: dict[str, dict[str, Any]]
     objective: dict[str, dict[str, Any]]
@@ -71,7 +74,7 @@ class Replication(Strict):
     """
 
     profiles: dict[str, Profile]
-    runs: dict[str, dict[str, Run]]
+    runs: dict[Name, dict[Name, Run]]
     cross: dict[str, list[str]] = {}
     showcase: str = Field(description="the run whose pictures the page shows, as role/name")
 
@@ -140,12 +143,33 @@ def load(paper: str) -> Replication:
     """Read and check a replication's params.yaml."""
     source = replication(paper) / "params.yaml"
     loaded = parse(Replication, read_yaml(source), source)
-    for name, profile in loaded.profiles.items():
-        check_profile(name)
+    try:
+        _check_names(loaded)
+    except HdrbenchError as error:
+        raise HdrbenchError(f"{source}: {error}") from None
+    return loaded
+
+
+def _check_names(loaded: Replication) -> None:
+    """Raise `HdrbenchError` for a name that refers to nothing: it would change nothing, silently."""
+    known = [f"{role}/{name}" for role, named in loaded.runs.items() for name in named]
+    if loaded.showcase not in known:
+        raise unknown("showcase run", loaded.showcase, known)
+    for role, crossed in loaded.cross.items():
+        for name in crossed:
+            if f"{role}/{name}" not in known:
+                raise unknown("cross run", f"{role}/{name}", known)
+    methods = {run.method for named in loaded.runs.values() for run in named.values()}
+    for profile_name, profile in loaded.profiles.items():
+        check_profile(profile_name)
+        for method in (*profile.options, *profile.objective):
+            if method not in methods:
+                raise unknown(f"method in the options of profile '{profile_name}'", method, methods)
         for role in loaded.runs:
             if role not in profile.data:
-                raise HdrbenchError(f"{source}: profile '{name}' names no data set for '{role}'")
-    return loaded
+                raise HdrbenchError(f"profile '{profile_name}' names no data set for '{role}'")
+        for dataset in profile.data.values():
+            catalog.card(dataset)
 
 
 def profile_of(loaded: Replication, name: str) -> Profile:

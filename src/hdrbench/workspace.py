@@ -39,7 +39,11 @@ def replication(paper: str) -> Path:
 
 def active_profile() -> str:
     """Read the active profile from the root's params.yaml."""
-    return check_profile(str(read_yaml(root() / "params.yaml").get("profile")))
+    source = root() / "params.yaml"
+    name = read_yaml(source).get("profile")
+    if name not in PROFILES:
+        raise HdrbenchError(f"{source}: {unknown('profile', str(name), PROFILES)}")
+    return name
 
 
 def check_profile(name: str) -> str:
@@ -59,12 +63,26 @@ def work() -> Path:
     return Path(os.environ.get("HDRBENCH_WORK") or root() / ".work")
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a mapping that names a key twice, of which YAML would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """Build a mapping after looking for keys that stand there twice."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"key '{twice[0]}' stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict:
-    """Read a YAML mapping; a missing or malformed file is an `HdrbenchError` naming it."""
+    """Read a YAML mapping; a missing or malformed file, or a key given twice, is an `HdrbenchError` naming the file."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except FileNotFoundError:
         raise HdrbenchError(f"{path}: file not found") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise HdrbenchError(f"{path}: cannot be read as UTF-8 text ({error})") from error
     except yaml.YAMLError as error:
         raise HdrbenchError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):

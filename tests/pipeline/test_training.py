@@ -148,18 +148,8 @@ def command_line(folder, *arguments):
     repository = Path(__file__).parents[2]
     for name in ("replications", "params.yaml"):
         (folder / name).symlink_to(repository / name)
-    code = "from hdrbench.cli import main; main()"
-    command = [
-        sys.executable,
-        "-c",
-        code,
-        "train",
-        "usme_hdr",
-        "kalantari/usme_3ch",
-        "--profile",
-        "embedded",
-        *arguments,
-    ]
+    script = Path(sys.executable).with_name("hdrbench")  # several processes start by running the script again
+    command = [script, "train", "usme_hdr", "kalantari/usme_3ch", "--profile", "embedded", *arguments]
     return {"args": command, "cwd": folder, "env": {**os.environ, "CUDA_VISIBLE_DEVICES": ""}}
 
 

@@ -86,6 +86,8 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str]
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     network, facts = load_network(run, device)
     scenes = Prepared(run.dataset(test), "test", data["digest"], run.profile.flow)
+    if not len(scenes):
+        raise HdrbenchError(f"data set '{scenes.dataset}' has no scenes in split 'test'")
     images: list[str] = []
     values: dict[str, list[float]] = {name: [] for name in names}
     seconds, sizes = [], []

@@ -5,11 +5,12 @@ absent, so an interrupted preparation goes on where it stopped.
 """
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from rich.progress import track
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
 from hdrbench.datasets import catalog
@@ -60,6 +61,16 @@ def prepare_scene(scene: Scene, flow: str) -> Arrays:
     return arrays
 
 
+@cache
+def _readable(path: Path) -> bool:
+    """Whether a prepared scene is whole; its header says how long the file must be."""
+    try:
+        with safe_open(path, framework="numpy"):
+            return True
+    except SafetensorError:
+        return False
+
+
 class Prepared:
     """The prepared scenes of one data set and split, read one at a time.
 
@@ -107,6 +118,9 @@ class Prepared:
     def _file(self, index: int) -> Path:
         """Return a scene's file, making it first if need be."""
         path = self._path(self.names[index])
+        if path.is_file() and not _readable(path):
+            print(f"{path}: damaged; making it anew")
+            path.unlink()
         if not path.is_file():
             arrays = prepare_scene(catalog.load_scene(self.dataset, self.split, self.names[index]), self.flow)
             write_atomically(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))

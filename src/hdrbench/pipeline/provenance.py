@@ -20,7 +20,7 @@ def now() -> str:
 def git_state(folder: Path) -> dict[str, Any]:
     """Return the commit checked out in `folder`, and whether code or settings differ from it.
 
-    Outside a git repository the commit is ``None``.
+    Where `folder` is not the top of a git repository, such as an unpacked archive, the commit is ``None``.
     """
 
     def git(*arguments: str) -> str | None:
@@ -30,6 +30,9 @@ def git_state(folder: Path) -> dict[str, Any]:
             return None
         return done.stdout.strip()
 
+    top = git("rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != folder.resolve():
+        return {"commit": None, "dirty": True}
     changed = git("status", "--porcelain", "--", ".", *GENERATED)
     return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed)}
 

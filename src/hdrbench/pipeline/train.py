@@ -26,7 +26,7 @@ from hdrbench.pipeline.prepare import Prepared
 from hdrbench.pipeline.provenance import environment, git_state, now, peak_memory_mb
 from hdrbench.pipeline.sampling import CropSampler
 from hdrbench.runs import ResolvedRun
-from hdrbench.workspace import root, work
+from hdrbench.workspace import root, work, write_atomically
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -87,10 +87,16 @@ def _fit(
     from lightning_fabric import Fabric
 
     settings, identity = run.profile.training, facts["identity"]
-    fabric = Fabric(accelerator=accelerator, devices=devices, precision=settings.precision)
-    fabric.launch()
+    try:
+        fabric = Fabric(accelerator=accelerator, devices=devices, precision=settings.precision)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise HdrbenchError(
+            f"cannot train on accelerator '{accelerator}' with devices '{devices}': {reason}"
+        ) from error
     if settings.batch_size % fabric.world_size:
         raise HdrbenchError(f"a batch of {settings.batch_size} cannot be shared evenly by {fabric.world_size} devices")
+    fabric.launch()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     state = work() / "checkpoints" / run.paper / run.profile_name / f"{run.role}-{run.name}.safetensors"
@@ -179,15 +185,15 @@ class _Log:
         rows: list[list[str]] = []
         if start and path.is_file():
             with path.open(newline="") as file:
-                rows = [row for row in csv.reader(file) if row and (row[0] == "iteration" or int(row[0]) < start)]
+                kept = [row for row in csv.reader(file) if row]
+            rows = kept[:1] + [row for row in kept[1:] if row[0].isdigit() and int(row[0]) < start]
         self.path, self.empty = path, not rows
-        with path.open("w", newline="") as file:
-            csv.writer(file).writerows(rows)
+        write_atomically(path, "".join(f"{','.join(row)}\n" for row in rows))
 
     def write(self, iteration: int, rate: float, names: list[str], values: list[float]) -> None:
         """Append one row."""
         with self.path.open("a", newline="") as file:
-            writer = csv.writer(file)
+            writer = csv.writer(file, lineterminator="\n")
             if self.empty:
                 writer.writerow(["iteration", "learning_rate", *names])
                 self.empty = False
