@@ -19,7 +19,7 @@ def hdrbench(*arguments, cwd=REPOSITORY):
         (("report", "usme_hdr", "--profile", "hdr"), "did you mean 'hdri'"),
         (("train", "usme_hdr", "kalantari/usme_6chs"), "did you mean 'kalantari/usme_6ch'"),
         (("data", "verify", "kalantary"), "did you mean 'kalantari'"),
-        (("data", "verify", "usme_real_world"), "problem"),
+        (("data", "verify", "usme_real_world"), "is not complete"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_status_2(arguments, message):

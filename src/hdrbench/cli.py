@@ -1,4 +1,4 @@
-"""Every command of `hdrbench`. Heavy imports stay inside the commands, so that `--help` answers at once."""
+"""Every command of `hdrbench`. Heavy imports stay inside the commands, so that ``--help`` answers at once."""
 
 import json
 import sys
@@ -8,7 +8,9 @@ import typer
 
 from hdrbench.errors import HdrbenchError
 
-app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, help=__doc__)
+ABOUT = "Replications of HDR papers: train, score, and compare with every printed number."
+
+app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, help=ABOUT)
 data_app = typer.Typer(no_args_is_help=True, help="Data sets: list, verify and prepare them.")
 app.add_typer(data_app, name="data")
 
@@ -23,15 +25,14 @@ ProfileName = Annotated[
 def _profile(name: str | None) -> str:
     from hdrbench.workspace import active_profile, check_profile
 
-    return check_profile(name) if name else active_profile()
+    return active_profile() if name is None else check_profile(name)
 
 
 def _data_facts(paper: str, profile: str, role: str) -> dict[str, Any]:
-    """Read what `data prepare` wrote, or run it."""
-    from hdrbench.pipeline.data import data_file, prepare_data
+    """Read what `data prepare` wrote; run it if that is missing, or was written for other data."""
+    from hdrbench.pipeline.data import prepare_data, stored_facts
 
-    path = data_file(paper, profile, role)
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else prepare_data(paper, profile, role)
+    return stored_facts(paper, profile, role) or prepare_data(paper, profile, role)
 
 
 @data_app.command("list")
@@ -56,10 +57,11 @@ def data_verify(name: Annotated[str, typer.Argument(help="A data set, as `hdrben
     from hdrbench.datasets import catalog
 
     problems = catalog.verify(name)
-    for problem in problems:
-        print(f"{name}: {problem}")
+    for problem in problems[1:]:
+        print(problem, file=sys.stderr)
     if problems:
-        raise HdrbenchError(f"data set '{name}' has {len(problems)} problem(s)")
+        others = f" ({len(problems) - 1} more above)" if problems[1:] else ""
+        raise HdrbenchError(f"data set '{name}' is not complete: {problems[0]}{others}")
     facts = catalog.fingerprint(name)
     scenes = ", ".join(f"{count} {split}" for split, count in facts["scenes"].items())
     print(f"{name}: complete, {scenes} scenes, fingerprint {facts['digest'][:12]}")
@@ -95,7 +97,7 @@ def train(
     from hdrbench.runs import resolve
 
     resolved = resolve(paper, _profile(profile), run)
-    with recorded(resolved):
+    with recorded(resolved, "train"):
         from hdrbench.pipeline.train import train as start
 
         facts = _data_facts(paper, resolved.profile_name, resolved.role)
@@ -114,16 +116,17 @@ def evaluate(
 ) -> None:
     """Score a trained run on a test split, image by image."""
     from hdrbench.pipeline.failures import recorded
+    from hdrbench.pipeline.needs import needed
     from hdrbench.runs import resolve
 
     resolved = resolve(paper, _profile(profile), run)
     test = on or resolved.role
-    with recorded(resolved):
+    resolved.dataset(test)
+    names, protocol = needed(paper, resolved.role, test)
+    with recorded(resolved, f"evaluate-{test}"):
         from hdrbench.pipeline.evaluate import evaluate as start
-        from hdrbench.pipeline.needs import needed
 
         facts = _data_facts(paper, resolved.profile_name, test)
-        names, protocol = needed(paper, resolved.role, test)
         print(start(resolved, test, facts, names, protocol))
 
 
@@ -155,7 +158,7 @@ def report(paper: Paper, profile: ProfileName = None) -> None:
     name = _profile(profile)
     folder = results(paper, name)
     tables = compare(paper, name)
-    write_atomically(folder / "tables.json", json.dumps(tables, indent=1, ensure_ascii=False) + "\n")
+    write_atomically(folder / "tables.json", json.dumps(tables, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     page.write(tables, folder)
     index.write(folder.parent.parent)
     print(tables["verdict"])
@@ -189,4 +192,7 @@ def main() -> None:
         app()
     except HdrbenchError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        print(f"error: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(2)

@@ -4,11 +4,13 @@ The printed numbers stand in CSV files that look like the paper's tables, and st
 """
 
 import csv
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from hdrbench import protocol
 from hdrbench.errors import HdrbenchError, unknown
-from hdrbench.runs import Replication
+from hdrbench.runs import Name, Replication
 from hdrbench.strict import Strict, parse
 from hdrbench.workspace import read_yaml, replication
 
@@ -33,7 +35,8 @@ class Tolerance(Strict):
 class Group(Strict):
     """Neighbouring columns that share a heading, a training set, a test set and a protocol.
 
-    It lists either metrics or costs. Columns that the paper does not print carry their own labels.
+    It lists metrics, `planned` ones that do not exist here yet after those that do, or costs. Columns that the paper does
+    not print carry their own labels.
     """
 
     title: str | None = None
@@ -41,9 +44,15 @@ class Group(Strict):
     test: str
     protocol: str | None = None
     metrics: list[str] = []
+    planned: list[str] = []
     costs: list[str] = []
     printed: bool = True
     labels: list[str] = []
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the group's columns, in order."""
+        return [*self.metrics, *self.planned, *self.costs]
 
 
 class Row(Strict):
@@ -58,7 +67,7 @@ class Row(Strict):
 class Table(Strict):
     """One printed table."""
 
-    id: str
+    id: Name
     number: str
     title: str
     reported: str
@@ -107,20 +116,63 @@ def load(paper: str) -> Paper:
     return parse(Paper, read_yaml(source), source)
 
 
-def check_runs(paper: Paper, runs: Replication, source: Path) -> None:
-    """Raise `HdrbenchError` for a row or a group that names a run or a data set that params.yaml does not have."""
+def check(paper: Paper, runs: Replication, metrics: Collection[str], source: Path) -> None:
+    """Raise `HdrbenchError` for anything in a paper.yaml that refers to nothing, or to two things.
+
+    Parameters
+    ----------
+    paper, runs
+        The paper, and the params.yaml beside it.
+    metrics
+        Names of the metrics that exist.
+    source
+        The paper.yaml, for the message.
+    """
+    try:
+        _check_paper(paper, runs, metrics)
+        for table in paper.tables:
+            for group in table.groups:
+                _check_group(paper, runs, metrics, table, group)
+    except HdrbenchError as error:
+        raise HdrbenchError(f"{source}: {error}") from None
+
+
+def _check_paper(paper: Paper, runs: Replication, metrics: Collection[str]) -> None:
+    for name in paper.tolerances:
+        if name not in metrics and name not in COSTS:
+            raise HdrbenchError(f"tolerances: {unknown('metric or cost', name, [*metrics, *COSTS])}")
+    for profile_name, profile in runs.profiles.items():
+        missing = [role for role in paper.roles if role not in profile.data]
+        if missing:
+            raise HdrbenchError(f"profile '{profile_name}' in params.yaml names no data set for '{missing[0]}'")
+    ids = [table.id for table in paper.tables]
     for table in paper.tables:
-        for group in table.groups:
-            for role in (group.train, group.test):
-                if role not in paper.roles:
-                    raise HdrbenchError(f"{source}: {table.id}: {unknown('data set', role, paper.roles)}")
-            for cost in group.costs:
-                if cost not in COSTS:
-                    raise HdrbenchError(f"{source}: {table.id}: {unknown('cost', cost, COSTS)}")
-            for row in table.rows:
-                if row.run is not None and row.run not in runs.runs.get(group.train, {}):
-                    problem = unknown(f"run of '{group.train}'", row.run, runs.runs.get(group.train, {}))
-                    raise HdrbenchError(f"{source}: {table.id}: {problem}")
+        if ids.count(table.id) > 1:
+            raise HdrbenchError(f"two tables are called '{table.id}'")
+        for row in table.rows:
+            if len(row.labels) != len(table.row_headers):
+                raise HdrbenchError(f"{table.id}: row {row.labels} needs {len(table.row_headers)} labels")
+
+
+def _check_group(paper: Paper, runs: Replication, metrics: Collection[str], table: Table, group: Group) -> None:
+    for role in (group.train, group.test):
+        if role not in paper.roles:
+            raise HdrbenchError(f"{table.id}: {unknown('data set', role, paper.roles)}")
+    for kind, names, known in (("metric", group.metrics, metrics), ("cost", group.costs, COSTS)):
+        for name in names:
+            if name not in known:
+                raise HdrbenchError(f"{table.id}: {unknown(kind, name, known)}")
+    for name in group.planned:
+        if name in metrics:
+            raise HdrbenchError(f"{table.id}: metric '{name}' exists by now; move it from 'planned' to 'metrics'")
+    if group.metrics:
+        protocol.get(str(group.protocol))
+    if not group.printed and len(group.labels) != len(group.columns):
+        raise HdrbenchError(f"{table.id}: '{group.title}' needs {len(group.columns)} labels")
+    trained = runs.runs.get(group.train, {})
+    for row in table.rows:
+        if row.run is not None and row.run not in trained:
+            raise HdrbenchError(f"{table.id}: {unknown(f'run of {group.train!r}', row.run, trained)}")
 
 
 def read_printed(table: Table, folder: Path) -> PrintedTable:
@@ -136,22 +188,29 @@ def read_printed(table: Table, folder: Path) -> PrintedTable:
     source = folder / table.reported
     if not source.is_file():
         raise HdrbenchError(f"{source}: file not found, the printed numbers of {table.id}")
-    with source.open(encoding="utf-8", newline="") as file:
-        lines = list(csv.reader(file))
+    try:
+        with source.open(encoding="utf-8-sig", newline="") as file:
+            lines = [line for line in csv.reader(file) if any(line)]
+    except (OSError, UnicodeDecodeError) as error:
+        raise HdrbenchError(f"{source}: cannot be read as UTF-8 text ({error})") from error
     printed = [group for group in table.groups if group.printed]
     headings = 2 if any(group.title for group in printed) else 1
+    if len(lines) <= headings:
+        raise HdrbenchError(
+            f"{source}: has {len(lines)} lines; expected {headings} of headings, and one per printed row"
+        )
     head, body, lead = lines[headings - 1], lines[headings:], len(table.row_headers)
-    names = [name for group in printed for name in (*group.metrics, *group.costs)]
+    names = [name for group in printed for name in group.columns]
     if len(head) - lead != len(names):
         raise HdrbenchError(
             f"{source}: paper.yaml gives {table.id} {len(names)} printed columns ({', '.join(names)}), "
-            f"but the file has {len(head) - lead} ({', '.join(head[lead:])})"
+            f"but the file has {len(head) - lead} ({', '.join(head[lead:])}); columns are separated by commas"
         )
     titles = [cell for cell in lines[0][lead:] if cell] if headings == 2 else []
     if titles != [group.title for group in printed if group.title]:
         raise HdrbenchError(f"{source}: column groups are {titles}, but paper.yaml has {[g.title for g in printed]}")
     _check_rows(table, body, lead, source)
-    return PrintedTable(_columns(table, head[lead:], source), tuple(tuple(line[lead:]) for line in body))
+    return PrintedTable(_columns(table, head[lead:]), tuple(tuple(line[lead:]) for line in body))
 
 
 def _check_rows(table: Table, body: list[list[str]], lead: int, source: Path) -> None:
@@ -169,18 +228,11 @@ def _check_rows(table: Table, body: list[list[str]], lead: int, source: Path) ->
             raise HdrbenchError(f"{source}: row {line[:lead]} has {len(line)} cells, others have {width}")
 
 
-def _columns(table: Table, printed_labels: list[str], source: Path) -> tuple[Column, ...]:
+def _columns(table: Table, printed_labels: list[str]) -> tuple[Column, ...]:
     """Give every column its label: the file's for printed ones, paper.yaml's for others."""
     labels = iter(printed_labels)
     columns: list[Column] = []
     for group in table.groups:
-        names = [*group.metrics, *group.costs]
-        if not group.printed and len(group.labels) != len(names):
-            raise HdrbenchError(
-                f"{source.parent.parent / 'paper.yaml'}: {table.id}: '{group.title}' needs {len(names)} labels"
-            )
-        columns += [
-            Column(name, next(labels) if group.printed else group.labels[index], group)
-            for index, name in enumerate(names)
-        ]
+        own = iter(group.labels)
+        columns += [Column(name, next(labels if group.printed else own), group) for name in group.columns]
     return tuple(columns)

@@ -1,11 +1,14 @@
 """What every registered method must do, so that the engine can treat them alike."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from hdrbench import methods
 from hdrbench.errors import HdrbenchError
 
+REFERENCES = (Path(__file__).parents[2] / "REFERENCES.bib").read_text()
 SMALL = {"usme_hdr": {"width": 4}}
 
 
@@ -14,7 +17,7 @@ class TestEveryMethod:
     def test_describes_itself(self, name):
         method = methods.get(name)
         assert method.title
-        assert method.reference
+        assert f"{{{method.reference}," in REFERENCES
         assert method.abilities <= {"reconstruct", "expose", "fuse"}
         assert method.abilities
 

@@ -6,7 +6,7 @@ import pytest
 from hdrbench.errors import DataMissingError, HdrbenchError
 from hdrbench.pipeline.cells import Measured, decimals, judge, measured_cell, ranks
 from hdrbench.pipeline.compare import compare
-from hdrbench.pipeline.data import prepare_data, write_digests
+from hdrbench.pipeline.data import prepare_data, stored_facts, write_digests
 from hdrbench.pipeline.evaluate import evaluate
 from hdrbench.pipeline.failures import recorded
 from hdrbench.pipeline.needs import count_costs, needed
@@ -96,10 +96,10 @@ def test_missing_data_and_failures_are_states(checkout, monkeypatch):
     from hdrbench.datasets import catalog
 
     run = resolve("demo", "embedded", "a/small")
-    with pytest.raises(RuntimeError), recorded(run):
+    with pytest.raises(RuntimeError), recorded(run, "train"):
         raise RuntimeError("out of memory\nand more")
     assert cells(compare("demo", "embedded"))["Ours", "PSNR-μ"]["reason"] == "RuntimeError: out of memory"
-    with recorded(run):
+    with recorded(run, "train"):
         pass
     assert cells(compare("demo", "embedded"))["Ours", "PSNR-μ"]["state"] == "not_run"
     monkeypatch.setattr(catalog, "verify", lambda name: ["folder Training is missing", "and more"])
@@ -137,7 +137,14 @@ def changed(source, path, value):
         (["tables", 0, "rows", 0, "run"], "smal", "did you mean 'small'"),
         (["tables", 0, "groups", 0, "test"], "c", "unknown data set 'c'"),
         (["tables", 0, "groups", 1, "costs"], ["param", "seconds"], "did you mean 'params'"),
-        (["tables", 0, "groups", 0, "metrics"], ["psnr_mu"], "3 printed columns .* but the file has 4"),
+        (["tables", 0, "groups", 0, "planned"], [], "3 printed columns .* but the file has 4"),
+        (["tables", 0, "groups", 0, "metrics"], ["psnr_um"], "did you mean 'psnr_mu'"),
+        (["tables", 0, "groups", 0, "planned"], ["ssim_mu"], "exists by now"),
+        (["tables", 0, "groups", 0, "protocol"], "selfhdrr", "paper.yaml: .*did you mean 'selfhdr'"),
+        (["tables", 0, "id"], "../evil", "at 'tables.0.id'"),
+        (["tables", 0, "rows", 2, "labels"], ["a", "b"], "needs 1 labels"),
+        (["tolerances", "psnr_um"], {"value": 1, "reason": "x"}, "did you mean 'psnr_mu'"),
+        (["roles", "c"], "set C", "names no data set for 'c'"),
         (["tables", 0, "groups", 0, "title"], "B", "column groups"),
         (["tables", 0, "rows", 1, "labels"], ["Others"], "row 2 is \\['Other'\\], but paper.yaml has \\['Others'\\]"),
         (["tables", 0, "rows", 1], None, "has 2 rows, but paper.yaml gives table1 1"),
@@ -160,11 +167,75 @@ def test_a_broken_paper_is_one_line_that_says_where(checkout, path, value, messa
         (["profiles", "embedded", "data", "b"], None, "names no data set for 'b'"),
         (["profiles", "embeded"], PARAMS["profiles"]["embedded"], "did you mean 'embedded'"),
         (["runs", "a", "small", "methods"], "x", "did you mean 'method'"),
+        (["showcase"], "a/smal", "did you mean 'a/small'"),
+        (["cross"], {"a": ["smal"]}, "did you mean 'a/small'"),
+        (["profiles", "embedded", "options"], {"usme_hrd": {}}, "did you mean 'usme_hdr'"),
+        (["profiles", "embedded", "seed"], -1, "greater than or equal to 0"),
+        (["profiles", "embedded", "training", "learning_rate"], float("inf"), "finite number"),
     ],
 )
 def test_broken_settings_are_one_line(checkout, path, value, message):
     write_checkout(checkout, params=changed(PARAMS, path, value))
     with pytest.raises(HdrbenchError, match=message):
+        compare("demo", "embedded")
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (lambda text: text[: len(text) // 2], "cannot be read"),
+        (lambda text: "[]", "not a JSON object"),
+        (lambda text: "{}", "at 'run': field required"),
+        (lambda text: text.replace('"s1",', ""), "one entry per image"),
+    ],
+)
+def test_damaged_scores_are_a_state_of_their_own_cells(checkout, edit, reason):
+    facts = prepare_data("demo", "embedded", "a")
+    for name in ("a/small", "a/naive"):
+        run = resolve("demo", "embedded", name)
+        train(run, facts, accelerator="cpu")
+        file = evaluate(run, "a", facts, *needed("demo", "a", "a"))
+    file.write_text(edit(file.read_text()))
+    (checkout / "results/demo/costs.json").write_text("[1]")
+    (checkout / "results/demo/embedded/viewer").mkdir()
+    (checkout / "results/demo/embedded/viewer/viewer.json").write_text('{"scenes": [{"images": [{"file": "no.png"}]}]}')
+    tables = compare("demo", "embedded")
+    found = cells(tables)
+    assert found["Naive", "PSNR-μ"]["state"] == "failed"
+    assert reason in found["Naive", "PSNR-μ"]["reason"]
+    assert found["Ours", "PSNR-μ"]["state"] == "other_data"
+    assert [problem.split(": ")[0].rsplit("/", 1)[1] for problem in tables["problems"]] == ["costs.json", "viewer.json"]
+
+
+def test_scores_of_other_data_settings_or_options_are_not_passed_off_as_current(checkout):
+    facts = prepare_data("demo", "embedded", "a")
+    run = resolve("demo", "embedded", "a/naive")
+    train(run, facts, accelerator="cpu")
+    evaluate(run, "a", facts, *needed("demo", "a", "a"))
+    count_costs("demo")
+    write_checkout(checkout, params=changed(PARAMS, ["profiles", "embedded", "seed"], 1))
+    assert "settings changed" in cells(compare("demo", "embedded"))["Naive", "PSNR-μ"]["reason"]
+    write_checkout(checkout, params=changed(PARAMS, ["profiles", "embedded", "data", "a"], "embedded_b"))
+    assert "does not play this role now" in cells(compare("demo", "embedded"))["Naive", "PSNR-μ"]["reason"]
+    assert stored_facts("demo", "embedded", "a") is None
+    write_checkout(checkout, params=changed(PARAMS, ["runs", "a", "small", "options"], {"width": 8}))
+    assert cells(compare("demo", "embedded"))["Ours", "Params(M)"]["reason"].startswith("counted for other options")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("", "has 0 lines"), ("Method,A\n,PSNR\n", "has 2 lines"), ("\ufeffa;b\n;c\nd;e\n", "separated by commas")],
+)
+def test_reported_files_that_are_no_tables(checkout, content, message):
+    (checkout / "replications/demo/reported/table1.csv").write_text(content)
+    with pytest.raises(HdrbenchError, match=message):
+        compare("demo", "embedded")
+
+
+def test_a_key_given_twice_is_refused(checkout):
+    path = checkout / "replications/demo/paper.yaml"
+    path.write_text(path.read_text() + "year: 1999\n")
+    with pytest.raises(HdrbenchError, match=r"paper.yaml: .*'year' stands there twice"):
         compare("demo", "embedded")
 
 

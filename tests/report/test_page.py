@@ -73,7 +73,13 @@ def test_all_three_numbers_of_every_cell_are_in_the_html(text, tables):
         for cell, made in zip(row["cells"], re.findall(r"<td.*?</td>", body, re.DOTALL), strict=True):
             for number in (cell["text"], cell["reported"], cells.signed(cell["delta_text"])):
                 assert number is None or f">{number}<" in made
-    about = (tables["verdict"], tables["generated"]["command"], tables["profile"]["summary"], *tables["assumptions"])
+    about = (
+        tables["verdict"],
+        *tables["problems"],
+        tables["generated"]["command"],
+        tables["profile"]["summary"],
+        *tables["assumptions"],
+    )
     assert all(expected in words for expected in (*about, "perceptual: random features"))
 
 

@@ -1,11 +1,10 @@
 """Tables from whatever exists: every printed row and column, with our number or the reason why there is none."""
 
-import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from statistics import fmean, median, pstdev
-from typing import Any
+from typing import TypeVar
 
 import hdrbench
 from hdrbench import metrics, protocol, spec
@@ -13,24 +12,16 @@ from hdrbench import runs as settings
 from hdrbench.datasets import catalog
 from hdrbench.errors import HdrbenchError
 from hdrbench.pipeline.cells import Cell, Measured, Missing, decimals, measured_cell, ranks
+from hdrbench.pipeline.data import data_file
 from hdrbench.pipeline.digest import evaluate_code, train_code
 from hdrbench.pipeline.failures import failure_file
 from hdrbench.pipeline.provenance import git_state, now
+from hdrbench.pipeline.records import Json, Scores, read_json, read_scores, read_viewer
 from hdrbench.runs import ResolvedRun
 from hdrbench.spec import COSTS, COUNTS, Column, Group, Row, Table
 from hdrbench.workspace import replication, results, root
 
-Json = dict[str, Any]
-
-
-def read_json(path: Path) -> Json | None:
-    """Read a JSON file of our own, or None if it does not exist."""
-    if not path.is_file():
-        return None
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise HdrbenchError(f"{path}: not valid JSON ({error}); delete it and run its stage again") from error
+T = TypeVar("T")
 
 
 class Comparison:
@@ -41,10 +32,20 @@ class Comparison:
         self.paper, self.runs = spec.load(paper), settings.load(paper)
         self.profile = settings.profile_of(self.runs, profile_name)
         self.folder = results(paper, profile_name)
-        spec.check_runs(self.paper, self.runs, replication(paper) / "paper.yaml")
-        self.costs = read_json(self.folder.parent / "costs.json") or {}
-        self.scores: dict[tuple[str, str], Json] = {}
-        self.problems: dict[str, list[str]] = {}
+        spec.check(self.paper, self.runs, metrics.METRICS, replication(paper) / "paper.yaml")
+        self.problems: list[str] = []
+        self.costs: Json = self._optional(lambda: read_json(self.folder.parent / "costs.json")) or {}
+        self.scores: dict[tuple[str, str], Scores] = {}
+        self.verified: dict[str, list[str]] = {}
+        self.data: dict[str, Json] = {}
+
+    def _optional(self, read: Callable[[], T | None]) -> T | None:
+        """Read something the page can do without; what is wrong with it becomes a line on the page."""
+        try:
+            return read()
+        except HdrbenchError as error:
+            self.problems.append(str(error))
+            return None
 
     def tables(self) -> list[Json]:
         """Return every table, with its cells."""
@@ -141,8 +142,11 @@ class Comparison:
         if column.name not in COUNTS:
             return self._time(run, column)
         counted = self.costs.get(run.id)
-        if counted is None:
+        asked = settings.load(self.id).runs[run.role][run.name]
+        if not isinstance(counted, dict) or column.name not in counted:
             return Missing("not_run", "not counted yet")
+        if (counted.get("method"), counted.get("options")) != (asked.method, asked.options):
+            return Missing("not_run", f"counted for other options; run hdrbench cost {self.id}")
         if not counted["params"]:
             return Missing("not_computable", "there is no network to count")
         return Measured(counted[column.name], None, None, True, "counted on the paper's configuration at 1500x1000")
@@ -152,11 +156,11 @@ class Comparison:
         scores = self._read_scores(run, column.group)
         if isinstance(scores, Missing):
             return scores
-        sizes = {f"{width}x{height}" for height, width in scores["sizes"]}
-        device, count = scores["evaluation"]["environment"]["device"], len(scores["seconds"])
+        sizes = {f"{width}x{height}" for height, width in scores.sizes}
+        device, count = scores.evaluation.environment.device, len(scores.seconds)
         reason = f"median over {count} images of {', '.join(sorted(sizes))} on {device}; printed: 1500x1000 on RTX 3090"
-        pixels = median(height * width / 1e6 for height, width in scores["sizes"])
-        return Measured(median(scores["seconds"]) if column.name == "seconds" else pixels, None, count, False, reason)
+        pixels = median(height * width / 1e6 for height, width in scores.sizes)
+        return Measured(median(scores.seconds) if column.name == "seconds" else pixels, None, count, False, reason)
 
     def _score(self, run: ResolvedRun, column: Column) -> Measured | Missing:
         """Mean and standard deviation of a metric over the test images."""
@@ -166,53 +170,71 @@ class Comparison:
         if isinstance(scores, Missing):
             return scores
         wanted = protocol.get(str(column.group.protocol)).digest()
-        if scores["protocol"]["hash"] != wanted or column.name not in scores["metrics"]:
+        if scores.protocol.get("hash") != wanted or column.name not in scores.metrics:
             return Missing("not_run", "scored under another protocol or without this metric; evaluate again")
-        values = scores["metrics"][column.name]
+        values = scores.metrics[column.name]
         spread = pstdev(values) if len(values) > 1 else None
-        return Measured(fmean(values), spread, len(values), self.profile.comparable, self._outdated(run, scores))
+        outdated = self._outdated(run, scores, column.group)
+        return Measured(fmean(values), spread, len(values), self.profile.comparable, outdated)
 
-    def _outdated(self, run: ResolvedRun, scores: Json) -> str | None:
-        """Say so if the number was made by other code or settings than this checkout's."""
-        made = scores["training"]["identity"]
+    def _outdated(self, run: ResolvedRun, scores: Scores, group: Group) -> str | None:
+        """Say so if the number was made by other code, settings or data than there are now."""
+        made = scores.training.identity
         now_and_then = {
-            "training code": (train_code(run.method), made["code"]),
-            "scoring code": (evaluate_code(run.method), scores["evaluation"]["code"]),
+            "training code": (train_code(run.method), made.get("code")),
+            "scoring code": (evaluate_code(run.method), scores.evaluation.code),
             "settings": (run.settings(), {key: made.get(key) for key in run.settings()}),
+            "training data": (self._facts(group.train).get("digest", made.get("data")), made.get("data")),
+            "test data": (self._facts(group.test).get("digest", scores.data), scores.data),
         }
         changed = [name for name, (here, there) in now_and_then.items() if here != there]
         return f"{' and '.join(changed)} changed since this was measured" if changed else None
 
-    def _read_scores(self, run: ResolvedRun, group: Group) -> Json | Missing:
+    def _read_scores(self, run: ResolvedRun, group: Group) -> Scores | Missing:
         """Read a run's scores, or find out why there are none; a failure hides what was measured before it."""
-        failure = failure_file(run)
-        if failure.is_file():
-            return Missing("failed", failure.read_text(encoding="utf-8").strip())
+        for stage in ("train", f"evaluate-{group.test}"):
+            failure = failure_file(run, stage)
+            if failure.is_file():
+                return Missing("failed", failure.read_text(encoding="utf-8").strip())
         key = (run.id, group.test)
         if key not in self.scores:
-            found = read_json(run.scores(group.test))
+            try:
+                found = read_scores(run.scores(group.test))
+            except HdrbenchError as error:
+                return Missing("failed", str(error))
             if found is None:
                 return self._why_missing(run, group)
+            if found.dataset != run.dataset(group.test):
+                return Missing(
+                    "not_run", f"the scores here are of '{found.dataset}', which does not play this role now"
+                )
             self.scores[key] = found
         return self.scores[key]
 
     def _why_missing(self, run: ResolvedRun, group: Group) -> Missing:
         for role in dict.fromkeys((group.train, group.test)):
-            if (self.folder / "data" / f"{role}.json").is_file():
+            if self._facts(role):
                 continue
             name = run.dataset(role)
-            if name not in self.problems:
-                self.problems[name] = catalog.verify(name)
-            if self.problems[name]:
-                return Missing("data_missing", self.problems[name][0])
+            if name not in self.verified:
+                self.verified[name] = catalog.verify(name)
+            if self.verified[name]:
+                return Missing("data_missing", self.verified[name][0])
         return Missing("not_run", "no scores yet")
+
+    def _facts(self, role: str) -> Json:
+        """Facts of the data set that plays a role, empty where it is not prepared or another one plays it now."""
+        if role not in self.data:
+            facts = self._optional(lambda: read_json(data_file(self.id, self.profile_name, role))) or {}
+            self.data[role] = facts if facts.get("dataset") == self.profile.data[role] else {}
+        return self.data[role]
 
     def roles(self) -> list[Json]:
         """Say which data set plays which of the paper's, with its fingerprint where it has one."""
         found = []
         for role, stands_for in self.paper.roles.items():
             name = self.profile.data[role]
-            facts = read_json(self.folder / "data" / f"{role}.json") or {}
+            facts = self._facts(role)
             title = catalog.card(name).title
             found.append(
                 {"role": role, "stands_for": stands_for, "dataset": name, "title": title}
@@ -224,26 +246,26 @@ class Comparison:
         """Collect the provenance of every run with scores, by run; call after `tables`."""
         records: dict[str, Json] = {}
         for (run_id, _), scores in self.scores.items():
-            training, evaluation = scores["training"], scores["evaluation"]
+            training, evaluation, identity = scores.training, scores.evaluation, scores.training.identity
             records[run_id] = {
                 "label": run_id,
-                "method": scores["method"],
-                "options": scores["options"] | training["identity"]["objective"],
-                "commit": evaluation["git"]["commit"],
-                "dirty": evaluation["git"]["dirty"] or training["git"]["dirty"],
-                "code": training["identity"]["code"],
-                "data": training["identity"]["data"],
-                "seed": training["identity"]["seed"],
-                "device": training["environment"]["device"],
-                "torch": training["environment"]["torch"],
-                "cuda": training["environment"]["cuda"],
-                "precision": training["identity"]["training"]["precision"],
-                "iterations": training["iterations"],
-                "train_seconds": training["train_seconds"],
-                "evaluate_seconds": evaluation["seconds"],
-                "peak_memory_mb": training["peak_memory_mb"],
-                "notes": [*training["notes"], f"trained at commit {str(training['git']['commit'])[:12]}"],
-                "finished": evaluation["finished"],
+                "method": scores.method,
+                "options": scores.options | identity.get("objective", {}),
+                "commit": evaluation.git.commit,
+                "dirty": evaluation.git.dirty or training.git.dirty,
+                "code": identity.get("code"),
+                "data": identity.get("data"),
+                "seed": identity.get("seed"),
+                "device": training.environment.device,
+                "torch": training.environment.torch,
+                "cuda": training.environment.cuda,
+                "precision": identity.get("training", {}).get("precision"),
+                "iterations": training.iterations,
+                "train_seconds": training.train_seconds,
+                "evaluate_seconds": evaluation.seconds,
+                "peak_memory_mb": training.peak_memory_mb,
+                "notes": [*training.notes, f"trained at commit {str(training.git.commit)[:12]}"],
+                "finished": evaluation.finished,
             }
         return records
 
@@ -253,16 +275,17 @@ def verdict(counts: Counter[str], comparable: bool, profile: str) -> str:
     total = sum(counts.values())
     agree = counts["equal"] + counts["within"]
     judged = agree + counts["better"] + counts["worse"]
-    absent = total - judged - counts["other_data"] - counts["not_reported"]
+    apart = counts["other_data"] + counts["not_reported"]
+    absent = total - judged - apart
     if comparable:
         return (
             f"{agree} of {judged} comparable cells agree with the paper, {counts['better']} are better and "
             f"{counts['worse']} worse; {absent} of {total} cells have no number here."
         )
     return (
-        f"Not a replication: profile '{profile}' uses other data than the paper. {counts['other_data']} cells were measured "
-        f"on that data; of the {judged} that do not depend on data (parameters, multiply-adds), {agree} agree with the "
-        f"paper; {absent} of {total} cells have no number here."
+        f"Not a replication: profile '{profile}' uses other data than the paper. {apart} cells hold numbers that cannot "
+        f"be held against the paper's; of the {judged} that do not depend on data (parameters, multiply-adds), {agree} "
+        f"agree with it; {absent} of {total} cells have no number here."
     )
 
 
@@ -275,7 +298,8 @@ def compare(paper: str, profile_name: str) -> Json:
     names = {group.protocol for table in about.tables for group in table.groups if group.protocol}
     scores: dict[str, Json] = {}
     for (run_id, test), found in work_on.scores.items():
-        scores.setdefault(run_id, {})[test] = {"images": found["images"], "metrics": found["metrics"]}
+        scores.setdefault(run_id, {})[test] = {"images": found.images, "metrics": found.metrics}
+    viewer = work_on._optional(lambda: read_viewer(work_on.folder)) or []
     described: Json = about.model_dump(include={"title", "authors", "venue", "year", "url"})
     return {
         "schema": 1,
@@ -295,7 +319,8 @@ def compare(paper: str, profile_name: str) -> Json:
         "protocols": {
             name: {"hash": protocol.get(name).digest(), "fields": protocol.get(name).fields()} for name in sorted(names)
         },
-        "viewer": (read_json(work_on.folder / "viewer" / "viewer.json") or {"scenes": []})["scenes"],
+        "viewer": viewer,
+        "problems": list(dict.fromkeys(work_on.problems)),
         "assumptions": about.assumptions,
         "generated": {
             **git_state(root()),

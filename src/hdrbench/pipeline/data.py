@@ -16,6 +16,23 @@ def data_file(paper: str, profile: str, role: str) -> Path:
     return results(paper, profile) / "data" / f"{role}.json"
 
 
+def stored_facts(paper: str, profile_name: str, role: str) -> dict[str, Any] | None:
+    """Read the facts of the data set that plays a role, or None if they are missing or no longer hold.
+
+    They hold if the data set, its fingerprint, the flow and the code that prepares it are still the same.
+    """
+    profile = runs.profile_of(runs.load(paper), profile_name)
+    path = data_file(paper, profile_name, role)
+    if role not in profile.data or not path.is_file():
+        return None
+    name = profile.data[role]
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    made_for = {"dataset": name, "flow": profile.flow, "code": data_code(name)}
+    if any(facts.get(key) != value for key, value in made_for.items()):
+        return None
+    return facts if catalog.fingerprint(name)["digest"] == facts.get("digest") else None
+
+
 def prepare_data(paper: str, profile_name: str, role: str) -> dict[str, Any]:
     """Verify, fingerprint and prepare the data set that plays a role, and write its facts.
 

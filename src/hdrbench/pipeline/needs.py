@@ -3,15 +3,13 @@
 import json
 from pathlib import Path
 
-from hdrbench import metrics, runs, spec
+from hdrbench import runs, spec
 from hdrbench.errors import HdrbenchError
 from hdrbench.workspace import root, write_atomically
 
 
 def needed(paper: str, train: str, test: str) -> tuple[list[str], str]:
     """List the metrics that the tables print for runs trained on one data set and tested on another, and their protocol.
-
-    Metrics that do not exist here yet are left out; the page shows them as such.
 
     Raises
     ------
@@ -24,7 +22,7 @@ def needed(paper: str, train: str, test: str) -> tuple[list[str], str]:
         for group in table.groups
         if (group.train, group.test) == (train, test) and group.metrics
     ]
-    names = dict.fromkeys(name for group in groups for name in group.metrics if name in metrics.METRICS)
+    names = dict.fromkeys(name for group in groups for name in group.metrics)
     protocols = {group.protocol for group in groups if group.protocol}
     if not names or len(protocols) != 1:
         raise HdrbenchError(
@@ -38,7 +36,7 @@ def count_costs(paper: str) -> Path:
     from hdrbench.pipeline.cost import cost
 
     counted = {
-        f"{role}/{name}": cost(run.method, run.options)
+        f"{role}/{name}": {"method": run.method, "options": run.options, **cost(run.method, run.options)}
         for role, named in runs.load(paper).runs.items()
         for name, run in named.items()
     }

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hdrbench.errors import HdrbenchError
 from hdrbench.report import template
 from hdrbench.report.page import foreign
 from hdrbench.report.states import tally
@@ -62,8 +63,10 @@ def write(results: Path) -> None:
 def _read(path: Path, results: Path) -> Json:
     link = path.parent.relative_to(results).as_posix() + "/index.html"
     try:
-        return entry(json.loads(path.read_text(encoding="utf-8")), link)
-    except (OSError, ValueError) as error:
+        line = entry(json.loads(path.read_text(encoding="utf-8")), link)
+        _view(line)
+        return line
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, HdrbenchError) as error:
         name = path.relative_to(results).as_posix()
         return {"link": link, "problem": f"{name} cannot be read ({error}); run its compare stage again"}
 

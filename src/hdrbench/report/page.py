@@ -54,6 +54,7 @@ def render(tables: Json, folder: Path) -> str:
         scenes=[_scene(scene, folder) for scene in tables["viewer"]],
         assumptions=tables["assumptions"],
         generated=tables["generated"],
+        problems=tables["problems"],
         states=STATES.values(),
         blob=template.json_blob(_blob(tables)),
     )

@@ -1,0 +1,130 @@
+"""Reading what the stages wrote, as it may also be damaged, edited, or left over from other settings."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, FiniteFloat, model_validator
+
+from hdrbench.errors import HdrbenchError
+from hdrbench.strict import Strict, parse
+
+Json = dict[str, Any]
+
+
+class Record(Strict):
+    """Base of what a stage writes: known keys are checked, further ones are kept out of the way."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Git(Record):
+    """State of the checkout."""
+
+    commit: str | None
+    dirty: bool
+
+
+class Environment(Record):
+    """Machine and libraries."""
+
+    device: str
+    torch: str
+    cuda: str | None
+
+
+class Training(Record):
+    """How the weights came about; `identity` holds every setting, and the digests of code and data."""
+
+    identity: Json
+    git: Git
+    notes: list[str]
+    environment: Environment
+    iterations: int
+    train_seconds: FiniteFloat
+    peak_memory_mb: FiniteFloat
+
+
+class Evaluation(Record):
+    """How the scores came about."""
+
+    git: Git
+    code: str
+    environment: Environment
+    seconds: FiniteFloat
+    finished: str
+
+
+class Scores(Record):
+    """Scores of one run on one test set, image by image."""
+
+    run: str
+    method: str
+    options: Json
+    dataset: str
+    data: str
+    images: list[str]
+    metrics: dict[str, list[FiniteFloat]]
+    seconds: list[FiniteFloat]
+    sizes: list[tuple[int, int]]
+    protocol: dict[str, str]
+    training: Training
+    evaluation: Evaluation
+
+    @model_validator(mode="after")
+    def one_value_per_image(self) -> "Scores":
+        """Refuse lists of unequal length, and empty ones."""
+        lists: list[list] = [self.images, self.seconds, self.sizes, *self.metrics.values()]
+        lengths = {len(values) for values in lists}
+        if len(lengths) != 1 or lengths == {0}:
+            raise ValueError("every list must have one entry per image")
+        return self
+
+
+def read_json(path: Path) -> Json | None:
+    """Read a JSON object of our own, or None if there is no such file.
+
+    Raises
+    ------
+    HdrbenchError
+        If it is something else.
+    """
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise HdrbenchError(f"{path}: cannot be read ({error}); delete it and run its stage again") from error
+    if not isinstance(content, dict):
+        raise HdrbenchError(f"{path}: is not a JSON object; delete it and run its stage again")
+    return content
+
+
+def read_scores(path: Path) -> Scores | None:
+    """Read a score file and check it, or return None if there is none."""
+    content = read_json(path)
+    return None if content is None else parse(Scores, content, path)
+
+
+def read_viewer(folder: Path) -> list[Json]:
+    """Read which pictures the viewer has, and check that they are there.
+
+    Raises
+    ------
+    HdrbenchError
+        If the list is damaged, or names a picture that is missing or lies elsewhere.
+    """
+    source = folder / "viewer" / "viewer.json"
+    try:
+        scenes = (read_json(source) or {"scenes": []})["scenes"]
+        files = [
+            image[key] for scene in scenes for image in scene["images"] for key in ("file", "low_bits") if key in image
+        ]
+        complete = all({"scene", "test", "run", "width", "height"} <= scene.keys() for scene in scenes)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise HdrbenchError(f"{source}: damaged ({error!r}); run the showcase stage again") from error
+    here = folder.resolve()
+    for file in files:
+        if not complete or not (folder / file).is_file() or not (folder / file).resolve().is_relative_to(here):
+            raise HdrbenchError(f"{source}: names '{file}', which is not there; run the showcase stage again")
+    return scenes

@@ -1,0 +1,57 @@
+"""What every replication must be, read as data."""
+
+import csv
+
+import pytest
+
+from hdrbench import metrics, runs, spec, workspace
+from hdrbench.report.cells import number
+
+PAPERS = workspace.papers()
+SUMS = {
+    "table1": (234, "23451.6906"),
+    "table2": (48, "843.6841"),
+    "table3": (28, "586.0666"),
+    "table4": (20, "372.5107"),
+    "table5": (40, "777.3863"),
+    "table6": (16, "299.2733"),
+}
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+class TestEveryPaper:
+    def test_refers_to_what_exists(self, paper):
+        home = workspace.replication(paper)
+        spec.check(spec.load(paper), runs.load(paper), metrics.METRICS, home / "paper.yaml")
+        assert f"{{{spec.load(paper).reference}," in (workspace.root() / "REFERENCES.bib").read_text()
+        assert (home / "README.md").is_file()
+
+    def test_every_table_is_transcribed_and_every_printed_cell_is_a_number(self, paper):
+        home = workspace.replication(paper)
+        for table in spec.load(paper).tables:
+            printed = spec.read_printed(table, home)
+            assert len(printed.values) == sum(row.printed for row in table.rows)
+            assert all(number(text) is not None for row in printed.values for text in row), table.id
+
+    def test_every_reported_file_belongs_to_a_table(self, paper):
+        home = workspace.replication(paper)
+        named = {home / table.reported for table in spec.load(paper).tables}
+        assert named == set((home / "reported").iterdir())
+
+    def test_every_profile_resolves_every_run(self, paper):
+        loaded = runs.load(paper)
+        for profile in loaded.profiles:
+            for role, named in loaded.runs.items():
+                for name in named:
+                    assert runs.resolve(paper, profile, f"{role}/{name}").settings()["method"]
+
+
+def test_the_printed_numbers_of_usme_hdr_have_not_changed():
+    """Sums over the printed tables, taken once from the paper's text: a digit that changes by accident changes a sum."""
+    home = workspace.replication("usme_hdr")
+    sums = {}
+    for path in sorted((home / "reported").glob("*.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            values = [float(cell) for line in csv.reader(file) for cell in line if number(cell) is not None]
+        sums[path.stem] = (len(values), f"{sum(values):.4f}")
+    assert sums == SUMS
