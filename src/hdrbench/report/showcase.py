@@ -16,7 +16,7 @@ from hdrbench.report.encoding import encode_hdr, error_map
 from hdrbench.runs import ResolvedRun
 from hdrbench.workspace import results, write_atomically
 
-WINDOW = (192, 256)
+WINDOW = (160, 208)
 ERROR_RANGE = 0.25
 Picture = NDArray[np.float32]
 
