@@ -34,12 +34,13 @@ class Comparison:
         self.folder = results(paper, profile_name)
         spec.check(self.paper, self.runs, metrics.METRICS, replication(paper) / "paper.yaml")
         self.problems: list[str] = []
-        self.costs: Json = self._optional(lambda: read_json(self.folder.parent / "costs.json")) or {}
+        self.costs: Json = self.optional(lambda: read_json(self.folder.parent / "costs.json")) or {}
         self.scores: dict[tuple[str, str], Scores] = {}
         self.verified: dict[str, list[str]] = {}
+        self.resolved: dict[str, ResolvedRun] = {}
         self.data: dict[str, Json] = {}
 
-    def _optional(self, read: Callable[[], T | None]) -> T | None:
+    def optional(self, read: Callable[[], T | None]) -> T | None:
         """Read something the page can do without; what is wrong with it becomes a line on the page."""
         try:
             return read()
@@ -118,7 +119,7 @@ class Comparison:
         """Fill one cell."""
         if row.run is None:
             return Cell("not_implemented", f"{row.labels[0]} does not exist here yet", reported)
-        run = settings.resolve(self.id, self.profile_name, f"{column.group.train}/{row.run}")
+        run = self._run(f"{column.group.train}/{row.run}")
         found = self._cost(run, column) if column.name in COSTS else self._score(run, column)
         better, tolerance = self._better(column.name), self.paper.tolerances.get(column.name)
         if isinstance(found, Missing):
@@ -126,6 +127,12 @@ class Comparison:
         else:
             cell = measured_cell(found, reported, better, tolerance, places)
         return replace(cell, run=run.id, test=column.group.test, command=self._command(run, column))
+
+    def _run(self, run_id: str) -> ResolvedRun:
+        """Resolve a run, once."""
+        if run_id not in self.resolved:
+            self.resolved[run_id] = settings.resolve(self.id, self.profile_name, run_id)
+        return self.resolved[run_id]
 
     def _command(self, run: ResolvedRun, column: Column) -> str | None:
         """Command that rebuilds this cell, where there is a stage for it."""
@@ -142,7 +149,7 @@ class Comparison:
         if column.name not in COUNTS:
             return self._time(run, column)
         counted = self.costs.get(run.id)
-        asked = settings.load(self.id).runs[run.role][run.name]
+        asked = self.runs.runs[run.role][run.name]
         if not isinstance(counted, dict) or column.name not in counted:
             return Missing("not_run", "not counted yet")
         if (counted.get("method"), counted.get("options")) != (asked.method, asked.options):
@@ -225,7 +232,7 @@ class Comparison:
     def _facts(self, role: str) -> Json:
         """Facts of the data set that plays a role, empty where it is not prepared or another one plays it now."""
         if role not in self.data:
-            facts = self._optional(lambda: read_json(data_file(self.id, self.profile_name, role))) or {}
+            facts = self.optional(lambda: read_json(data_file(self.id, self.profile_name, role))) or {}
             self.data[role] = facts if facts.get("dataset") == self.profile.data[role] else {}
         return self.data[role]
 
@@ -299,7 +306,7 @@ def compare(paper: str, profile_name: str) -> Json:
     scores: dict[str, Json] = {}
     for (run_id, test), found in work_on.scores.items():
         scores.setdefault(run_id, {})[test] = {"images": found.images, "metrics": found.metrics}
-    viewer = work_on._optional(lambda: read_viewer(work_on.folder)) or []
+    viewer = work_on.optional(lambda: read_viewer(work_on.folder)) or []
     described: Json = about.model_dump(include={"title", "authors", "venue", "year", "url"})
     return {
         "schema": 1,
