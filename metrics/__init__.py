@@ -1,29 +1,17 @@
-"""Image quality metrics, and the catalogue that names them.
+"""Image quality metrics: the catalogue that names them, without importing any.
 
-A metric is a plain function of batches, ``metric(pred, ref, *, ...) -> Tensor[N]``, in float64. Its domain is a function
-of its own, applied to both images first, so that PSNR-mu is ``psnr(mu_law(pred), mu_law(ref))``. To add one: write the
-function in a module here, give it an entry in `METRICS`, and a test beside the others.
+A metric is a plain function of batches in a module here, ``metric(pred, ref, *, ...) -> Tensor[N]`` in float64. To add one:
+write the function, give it a card in `METRICS` and a line in `hdrbench.metrics.scoring`, and a test beside the others.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from hdrbench.errors import unknown
-from hdrbench.imaging.transfer import mu_law
-from hdrbench.metrics.psnr import psnr
-from hdrbench.metrics.ssim import ssim
-
-
-def linear(image: Tensor) -> Tensor:
-    """Return the image as it is: the linear domain."""
-    return image
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a reader must know of a metric, and how to compute it.
+    """What a reader must know of a metric.
 
     Attributes
     ----------
@@ -31,38 +19,107 @@ class Metric:
         As printed in tables.
     better
         ``"higher"`` or ``"lower"``.
-    needs
-        ``"reference"``, ``"stack"`` or ``"nothing"``.
     domain
-        Applied to both images before `function`.
-    function
-        ``(pred, ref) -> Tensor[N]`` for (N, 3, H, W) batches.
+        What the two images are turned into first: ``"linear"``, ``"mu-law"``, ``"PU21"``, ``"cd/m²"``, ``"display"``.
+    perfect
+        Score of an image against itself; ``None`` where there is no such comparison.
+    source
+        Key into REFERENCES.bib.
     checked_against
         The independent implementation whose values the tests hold.
+    needs
+        ``"reference"``, ``"stack"`` (the exposures that were fused) or ``"nothing"`` beside the prediction.
+    unit
+        Where it has one.
+    licence
+        Of the code that computes it.
     """
 
     symbol: str
     better: str
-    needs: str
-    domain: Callable[[Tensor], Tensor]
-    function: Callable[[Tensor, Tensor], Tensor]
+    domain: str
+    perfect: float | None
+    source: str
     checked_against: str
+    needs: str = "reference"
+    unit: str | None = None
+    licence: str = "Apache-2.0"
 
-    def __call__(self, pred: Tensor, ref: Tensor) -> Tensor:
-        """Score linear images in [0, 1], (N, 3, H, W) each; returns float64 (N,)."""
-        return self.function(self.domain(pred.double()), self.domain(ref.double()))
 
+_INFINITE = float("inf")
+_WANG, _MSSSIM = "Wang's ssim_index.m, MATLAB's documented ssim(), SelfHDR, scikit-image", "Wang's msssim.m, piq"
+_OFFICIAL = "the official code in GNU Octave"
+_PYIQA = "PolyForm-Noncommercial-1.0.0 (pyiqa)"
 
 METRICS: dict[str, Metric] = {
-    "psnr_mu": Metric("PSNR-μ", "higher", "reference", mu_law, psnr, "GNU Octave"),
-    "psnr_l": Metric("PSNR-L", "higher", "reference", linear, psnr, "GNU Octave"),
-    "ssim_mu": Metric("SSIM-μ", "higher", "reference", mu_law, ssim, "Wang's ssim_index.m, SelfHDR, scikit-image"),
-    "ssim_l": Metric("SSIM-L", "higher", "reference", linear, ssim, "Wang's ssim_index.m, SelfHDR, scikit-image"),
+    "psnr_l": Metric("PSNR-L", "higher", "linear", _INFINITE, "Kalantari2017", "GNU Octave", unit="dB"),
+    "psnr_mu": Metric("PSNR-μ", "higher", "mu-law", _INFINITE, "Kalantari2017", "GNU Octave", unit="dB"),
+    "psnr_pu": Metric("PSNR-PU", "higher", "PU21", _INFINITE, "Mantiuk2021", "gfxdisp/pu21 in GNU Octave", unit="dB"),
+    "psnry_pu": Metric("PSNRY-PU", "higher", "PU21", _INFINITE, "Mantiuk2021", "gfxdisp/pu21 in GNU Octave", unit="dB"),
+    "ssim_l": Metric("SSIM-L", "higher", "linear", 1.0, "Wang2004", _WANG),
+    "ssim_mu": Metric("SSIM-μ", "higher", "mu-law", 1.0, "Wang2004", _WANG),
+    "ssim_pu": Metric("SSIM-PU", "higher", "PU21", 1.0, "Mantiuk2021", "gfxdisp/pu21 in GNU Octave"),
+    "ms_ssim_l": Metric("MS-SSIM-L", "higher", "linear", 1.0, "Wang2003", _MSSSIM),
+    "ms_ssim_mu": Metric("MS-SSIM-μ", "higher", "mu-law", 1.0, "Wang2003", _MSSSIM),
+    "ms_ssim_pu": Metric("MS-SSIM-PU", "higher", "PU21", 1.0, "Wang2003", _MSSSIM),
+    "hdrvdp2": Metric("HDR-VDP-2 (2.2.2 Q)", "higher", "cd/m²", 100.0, "Mantiuk2011", _OFFICIAL),
+    "hdrvdp3": Metric("HDR-VDP-3 (3.0.7 Q)", "higher", "cd/m²", 10.0, "Mantiuk2023", _OFFICIAL),
+    "hdrvdp3_jod": Metric("HDR-VDP-3 (3.0.7 Q_JOD)", "higher", "cd/m²", 10.0, "Mantiuk2023", _OFFICIAL, unit="JOD"),
+    "hdrvdp2_official": Metric(
+        "HDR-VDP-2 (official)", "higher", "cd/m²", 100.0, "Mantiuk2011", "itself", licence="ISC, not bundled"
+    ),
+    "hdrvdp3_official": Metric(
+        "HDR-VDP-3 (official Q)", "higher", "cd/m²", 10.0, "Mantiuk2023", "itself", licence="BSD-3, not bundled"
+    ),
+    "ciede2000": Metric("ΔE2000", "lower", "linear", 0.0, "Sharma2005", "scikit-image, colour-science, Sharma's table"),
+    "mse_l": Metric("MSE-L", "lower", "linear", 0.0, "Wang2004", "NumPy"),
+    "l1_l": Metric("L1-L", "lower", "linear", 0.0, "Wang2004", "NumPy"),
+    "lpips": Metric("LPIPS (AlexNet)", "lower", "display", 0.0, "Zhang2018", "not checked: no weights", licence=_PYIQA),
+    "lpips_vgg": Metric("LPIPS (VGG)", "lower", "display", 0.0, "Zhang2018", "not checked: no weights", licence=_PYIQA),
+    "mef_ssim": Metric(
+        "MEF-SSIM", "higher", "display", None, "Ma2015", "Ma's mef_ms_ssim.m in GNU Octave", needs="stack"
+    ),
+    "mef_ssim_single": Metric(
+        "MEF-SSIM (one scale)", "higher", "display", None, "Ma2015", "Ma's mef_ssim.m in GNU Octave", needs="stack"
+    ),
+    "musiq": Metric(
+        "MUSIQ", "higher", "display", None, "Ke2021", "not checked: no weights", needs="nothing", licence=_PYIQA
+    ),
+    "clipiqa": Metric(
+        "CLIPIQA", "higher", "display", None, "Wang2023", "not checked: no weights", needs="nothing", licence=_PYIQA
+    ),
+    "niqe": Metric(
+        "NIQE", "lower", "display", None, "Mittal2013", "the authors' code in Octave", needs="nothing", licence=_PYIQA
+    ),
+    "brisque": Metric(
+        "BRISQUE",
+        "lower",
+        "display",
+        None,
+        "Mittal2012",
+        "the authors' code in Octave",
+        needs="nothing",
+        licence=_PYIQA,
+    ),
 }
 
 
 def get(name: str) -> Metric:
-    """Return a metric by name, or raise an `HdrbenchError` that suggests the nearest one."""
+    """Return a metric's card by name, or raise an `HdrbenchError` that suggests the nearest one."""
     if name not in METRICS:
         raise unknown("metric", name, METRICS)
     return METRICS[name]
+
+
+def unavailable(name: str) -> str | None:
+    """Say why a metric cannot be computed on this machine, and what to do; ``None`` if it can."""
+    get(name)
+    if name in ("hdrvdp2_official", "hdrvdp3_official"):
+        from hdrbench.metrics.hdrvdp.official import official_missing
+
+        return official_missing(2 if name == "hdrvdp2_official" else 3)
+    if METRICS[name].licence == _PYIQA:
+        from hdrbench.metrics.weights import unavailable as missing
+
+        return missing(name)
+    return None

@@ -1,13 +1,23 @@
 """Evaluation protocols: everything beside the network that decides a score, as named and hashed objects.
 
-Two scores of different protocols are not comparable, so every score carries its protocol's name and hash.
+Two scores of different protocols are not comparable, so every score carries its protocol's name and hash. Every field is
+acted upon by `hdrbench.metrics.scoring` or `hdrbench.pipeline.evaluate`; `source` alone is for the reader.
 """
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-from hdrbench.errors import unknown
+from hdrbench.errors import HdrbenchError, unknown
+
+CHOICES = {
+    "alignment": ("none", "median", "max", "crf"),
+    "normalisation": ("none", "reference maximum"),
+    "ssim": ("selfhdr", "wang", "matlab", "matlab_volume", "sample_covariance", "piq"),
+    "vdp_encoding": ("sRGB-display", "rgb-bt.709"),
+    "vdp_order": ("reference first", "prediction first"),
+    "tone_map": ("none", "mu-law", "gamma"),
+}
 
 
 @dataclass(frozen=True)
@@ -16,49 +26,102 @@ class Protocol:
 
     Attributes
     ----------
+    source
+        Where the settings come from, and which of them are assumptions.
     alignment
-        Scaling of the prediction before it is scored: ``"none"``.
+        How the prediction's scale is fitted to the reference's, see `hdrbench.metrics.alignment`.
+    normalisation
+        ``"reference maximum"`` divides both images by the reference's largest value afterwards.
+    crop
+        Pixels left out along each border.
     peak
-        Largest value of the linear domain, the `peak` of PSNR and SSIM.
-    clipping
-        What is clipped before scoring.
+        Largest value of the linear domain after that; the range of PSNR-L, SSIM-L and MS-SSIM-L, and 1 of the mu-law.
     mu
         Constant of the mu-law domain.
-    crop
-        Region that is scored.
     ssim
-        SSIM variant.
+        SSIM variant of the linear and mu-law domains, a key of `hdrbench.metrics.ssim.VARIANTS`.
+    display_peak
+        cd/m² that `peak` stands for in the PU21 domain, and in HDR-VDP with the encoding ``rgb-bt.709``.
+    vdp_encoding
+        What HDR-VDP takes the linear values for: ``rgb-bt.709`` (cd/m², after scaling by `display_peak`), or
+        ``sRGB-display`` (fed unscaled, as if they were display codes; what several published evaluations do).
+    vdp_order
+        Which image is the first argument of HDR-VDP, the one that is tested.
+    ppd
+        Pixels per degree of HDR-VDP; ``None`` derives them from the next two and the image's own size.
+    display_inches, distance_m
+        Diagonal of the display, and viewing distance.
+    tone_map
+        How a linear image becomes display-referred for LPIPS and the no-reference metrics; clipped to [0, 1] before.
     batch
         Images per network call.
     """
 
-    alignment: str
-    peak: float
-    clipping: str
-    mu: float
-    crop: str
-    ssim: str
-    batch: int
+    source: str
+    alignment: str = "none"
+    normalisation: str = "none"
+    crop: int = 0
+    peak: float = 1.0
+    mu: float = 5000.0
+    ssim: str = "selfhdr"
+    display_peak: float = 1000.0
+    vdp_encoding: str = "rgb-bt.709"
+    vdp_order: str = "prediction first"
+    ppd: float | None = None
+    display_inches: float = 24.0
+    distance_m: float = 0.5
+    tone_map: str = "mu-law"
+    batch: int = 1
+
+    def __post_init__(self) -> None:
+        for field, known in CHOICES.items():
+            if getattr(self, field) not in known:
+                raise unknown(field.replace("_", " "), getattr(self, field), known)
+        if self.crop < 0 or min(self.peak, self.mu, self.display_peak, self.display_inches, self.distance_m) <= 0:
+            raise HdrbenchError(f"protocol: sizes and peaks must be positive, got {self}")
 
     def fields(self) -> dict[str, object]:
         """Return the settings as a plain mapping."""
         return asdict(self)
 
     def digest(self) -> str:
-        """Return a short hash over all settings."""
-        return hashlib.sha256(json.dumps(self.fields(), sort_keys=True).encode()).hexdigest()[:12]
+        """Return a short hash over all settings; the words of `source` do not count."""
+        settings = {key: value for key, value in self.fields().items() if key != "source"}
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 PROTOCOLS: dict[str, Protocol] = {
-    # SelfHDR's evaluation, on which the USME-HDR paper builds.
-    "selfhdr": Protocol(
-        alignment="none",
-        peak=1.0,
-        clipping="none for PSNR; SSIM clips to [0, 1]",
-        mu=5000.0,
-        crop="whole image",
-        ssim="11x11 Gaussian, sigma 1.5, valid region, mean over RGB, not rounded",
-        batch=1,
+    "usme_hdr": Protocol(
+        "SelfHDR's published evaluation, on which the paper builds: nothing aligned, references in [0, 1], linear values "
+        "handed to HDR-VDP-2 as sRGB codes, target first. Assumed: mu-law before the no-reference metrics.",
+        vdp_encoding="sRGB-display",
+        vdp_order="reference first",
+    ),
+    "unsupervised_fusion": Protocol(
+        "Display-referred 8-bit stacks; MEF-SSIM as its authors published it.", ssim="wang", tone_map="none"
+    ),
+    "multi_exposure_generation": Protocol(
+        "PSNR and SSIM of the piq library, as in the authors' code. Assumed, not published: scale of HDR images (medians "
+        "equal, then the reference's maximum is 1) and all of HDR-VDP-2's settings.",
+        alignment="median",
+        normalisation="reference maximum",
+        ssim="piq",
+        tone_map="none",
+    ),
+    "expocm": Protocol(
+        "30 pixels per degree as printed. Assumed, not published: the reference's maximum is 1 and stands for 1000 cd/m2, "
+        "nothing aligned, Wang's SSIM, mu-law before LPIPS.",
+        normalisation="reference maximum",
+        ssim="wang",
+        ppd=30.0,
+    ),
+    "cevr": Protocol(
+        "24 inches and 0.5 m as printed; SSIM of the pytorch_msssim library, which is Wang's. Assumed, not published: scale "
+        "of HDR images (medians equal, then the reference's maximum is 1), which stands for 1000 cd/m2.",
+        alignment="median",
+        normalisation="reference maximum",
+        ssim="wang",
+        tone_map="none",
     ),
 }
 

@@ -1,0 +1,42 @@
+"""Real Fourier transforms of images that skip what the zeros of a canvas make superfluous.
+
+On CPU, where no gradient is wanted, SciPy's transforms are used: up to twice as fast as torch's, of the same precision.
+"""
+
+import scipy.fft
+import torch
+from torch import Tensor
+
+Size = tuple[int, int]
+
+
+def _plain(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu" and not tensor.requires_grad
+
+
+def forward(images: Tensor, canvas: Size) -> Tensor:
+    """Transform (..., H, W), extended by zeros below and on the right to `canvas`: (..., height, width // 2 + 1)."""
+    height, width = canvas
+    if _plain(images):
+        with scipy.fft.set_workers(torch.get_num_threads()):
+            rows = scipy.fft.rfft(images.numpy(), n=width)
+            return torch.from_numpy(scipy.fft.fft(rows, n=height, axis=-2))
+    return torch.fft.fft(torch.fft.rfft(images, n=width), n=height, dim=-2)
+
+
+def product(spectrum: Tensor, gain: Tensor) -> Tensor:
+    """Multiply a spectrum by a real or complex gain that broadcasts."""
+    if _plain(spectrum) and _plain(gain):
+        return torch.from_numpy(spectrum.numpy() * gain.numpy())  # five times as fast as torch if the gain is real
+    return spectrum * gain
+
+
+def inverse(spectrum: Tensor, canvas: Size, corner: int, size: Size) -> Tensor:
+    """Transform back what `forward` gave, but only the part of `size` that begins `corner` rows and columns in."""
+    rows, columns = slice(corner, corner + size[0]), slice(corner, corner + size[1])
+    if _plain(spectrum):
+        with scipy.fft.set_workers(torch.get_num_threads()):
+            lines = scipy.fft.ifft(spectrum.numpy(), axis=-2)[..., rows, :]
+            return torch.from_numpy(scipy.fft.irfft(lines, n=canvas[1])[..., columns])
+    lines = torch.fft.ifft(spectrum, dim=-2)[..., rows, :]
+    return torch.fft.irfft(lines, n=canvas[1])[..., columns]

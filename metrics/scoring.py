@@ -1,0 +1,222 @@
+"""From two linear images and a protocol to scores: what each metric of the catalogue is computed on."""
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from hdrbench import metrics
+from hdrbench.imaging import pu21
+from hdrbench.imaging.transfer import gamma_encode, mu_law
+from hdrbench.metrics import learned
+from hdrbench.metrics.alignment import align
+from hdrbench.metrics.checks import check_pair
+from hdrbench.metrics.ciede2000 import ciede2000
+from hdrbench.metrics.hdrvdp.display import pixels_per_degree
+from hdrbench.metrics.hdrvdp.official import hdrvdp2_official, hdrvdp3_official
+from hdrbench.metrics.hdrvdp.v2 import hdrvdp2
+from hdrbench.metrics.hdrvdp.v3 import Vdp3, hdrvdp3
+from hdrbench.metrics.mean_error import l1, mse
+from hdrbench.metrics.mef_ssim import mef_ssim
+from hdrbench.metrics.ms_ssim import ms_ssim
+from hdrbench.metrics.psnr import psnr
+from hdrbench.metrics.ssim import ssim
+from hdrbench.protocol import Protocol
+
+Images = tuple[Tensor, Tensor]
+T = TypeVar("T")
+
+
+class Subject:
+    """What is scored: a prediction, and its reference or the stack it was fused from, seen in every domain once.
+
+    Parameters
+    ----------
+    protocol
+        Alignment, peaks and variants.
+    pred
+        (N, 3, H, W), linear.
+    ref
+        (N, 3, H, W), linear, or ``None`` for metrics that need none.
+    stack
+        (N, K, 3, H, W) in [0, 1], the exposures that `pred` was fused from, or ``None``.
+    coded
+        The images are display codes in [0, 1], not linear light: they are shown as they are, and metrics that need light
+        refuse them.
+    """
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        pred: Tensor,
+        ref: Tensor | None = None,
+        stack: Tensor | None = None,
+        *,
+        coded: bool = False,
+    ) -> None:
+        self.protocol, self.coded = protocol, coded
+        self.pred, self.ref = _crop(pred, protocol.crop), None if ref is None else _crop(ref, protocol.crop)
+        self.stack = None if stack is None else _crop(stack, protocol.crop)
+
+    @cached_property
+    def linear(self) -> Images:
+        """Prediction and reference, aligned and normalised as the protocol says."""
+        if self.ref is None:
+            raise ValueError("a full-reference metric needs a reference")
+        check_pair(self.pred, self.ref)
+        check, unit = self.protocol, self.protocol.display_peak / self.protocol.peak
+        pred, ref = align(self.pred, self.ref, check.alignment, cd_per_unit=unit), self.ref.double()
+        if check.normalisation == "none":
+            return pred, ref
+        largest = ref.flatten(1).amax(1).view(-1, 1, 1, 1)
+        if not (largest > 0).all():
+            raise ValueError("a black reference cannot be normalised to its maximum")
+        return pred / largest * check.peak, ref / largest * check.peak
+
+    @property
+    def light(self) -> Images:
+        """The same, if they are linear light."""
+        if self.coded:
+            raise ValueError(
+                "this metric needs linear light, but the image holds display codes; say how to linearise them"
+            )
+        return self.linear
+
+    @cached_property
+    def mu(self) -> Images:
+        """Both in the mu-law domain, [0, 1]."""
+        pred, ref = self.light
+        return tuple(mu_law(image / self.protocol.peak, self.protocol.mu) for image in (pred, ref))  # type: ignore[return-value]
+
+    @cached_property
+    def absolute(self) -> Images:
+        """Both in cd/m²."""
+        pred, ref = self.light
+        unit = self.protocol.display_peak / self.protocol.peak
+        return pred * unit, ref * unit
+
+    @cached_property
+    def pu(self) -> Images:
+        """Both in PU21 values."""
+        pred, ref = self.absolute
+        return pu21.encode(pred), pu21.encode(ref)
+
+    @cached_property
+    def pu_luminance(self) -> Images:
+        """PU21 values of both luminances, (N, 1, H, W)."""
+        pred, ref = self.absolute
+        return pu21.encode(pu21.luminance(pred)), pu21.encode(pu21.luminance(ref))
+
+    def display(self, image: Tensor) -> Tensor:
+        """Turn linear values into display codes in [0, 1]; codes stay as they are."""
+        if self.coded:
+            return image
+        clipped = (image / self.protocol.peak).clamp(0.0, 1.0)
+        if self.protocol.tone_map == "mu-law":
+            return mu_law(clipped, self.protocol.mu)
+        return gamma_encode(clipped) if self.protocol.tone_map == "gamma" else clipped
+
+    @cached_property
+    def displayed(self) -> Images:
+        """Both as display codes."""
+        pred, ref = self.linear
+        return self.display(pred), self.display(ref)
+
+    @cached_property
+    def fused(self) -> Images:
+        """A fused image and its stack."""
+        if self.stack is None:
+            raise ValueError("a metric of fusion needs the stack of exposures")
+        return self.pred, self.stack
+
+    @property
+    def ppd(self) -> float:
+        """Pixels per degree of visual angle."""
+        if self.protocol.ppd is not None:
+            return self.protocol.ppd
+        height, width = self.pred.shape[-2:]
+        return pixels_per_degree(self.protocol.display_inches, (width, height), self.protocol.distance_m)
+
+    @cached_property
+    def vdp3(self) -> Vdp3:
+        """Both scores of HDR-VDP-3."""
+        return self.vdp(hdrvdp3)
+
+    def vdp(self, metric: Callable[..., T]) -> T:
+        """Call a version of HDR-VDP in the protocol's argument order."""
+        images = self.absolute if self.protocol.vdp_encoding == "rgb-bt.709" else self.linear
+        if self.protocol.vdp_order == "reference first":
+            images = images[::-1]
+        return metric(*images, encoding=self.protocol.vdp_encoding, ppd=self.ppd)
+
+
+def _crop(image: Tensor, border: int) -> Tensor:
+    if not border:
+        return image
+    if min(image.shape[-2:]) <= 2 * border:
+        raise ValueError(f"the protocol crops {border} pixels from each side of an image of {tuple(image.shape[-2:])}")
+    return image[..., border:-border, border:-border]
+
+
+_COMPUTE: dict[str, Callable[[Subject], Tensor]] = {
+    "psnr_l": lambda s: psnr(*s.linear, peak=s.protocol.peak),
+    "psnr_mu": lambda s: psnr(*s.mu),
+    "psnr_pu": lambda s: psnr(*s.pu, peak=pu21.PEAK),
+    "psnry_pu": lambda s: psnr(*s.pu_luminance, peak=pu21.PEAK),
+    "ssim_l": lambda s: ssim(*s.linear, peak=s.protocol.peak, variant=s.protocol.ssim),
+    "ssim_mu": lambda s: ssim(*s.mu, variant=s.protocol.ssim),
+    "ssim_pu": lambda s: ssim(*s.pu_luminance, peak=pu21.PEAK, variant="matlab"),
+    "ms_ssim_l": lambda s: ms_ssim(*s.linear, peak=s.protocol.peak),
+    "ms_ssim_mu": lambda s: ms_ssim(*s.mu),
+    "ms_ssim_pu": lambda s: ms_ssim(*s.pu_luminance, peak=pu21.PEAK),
+    "hdrvdp2": lambda s: s.vdp(hdrvdp2),
+    "hdrvdp3": lambda s: s.vdp3.q,
+    "hdrvdp3_jod": lambda s: s.vdp3.q_jod,
+    "hdrvdp2_official": lambda s: s.vdp(hdrvdp2_official),
+    "hdrvdp3_official": lambda s: s.vdp(hdrvdp3_official).q,
+    "ciede2000": lambda s: ciede2000(*s.linear, peak=s.protocol.peak),
+    "mse_l": lambda s: mse(*s.linear),
+    "l1_l": lambda s: l1(*s.linear),
+    "lpips": lambda s: learned.lpips(*s.displayed, net="alex"),
+    "lpips_vgg": lambda s: learned.lpips(*s.displayed, net="vgg"),
+    "mef_ssim": lambda s: mef_ssim(*s.fused),
+    "mef_ssim_single": lambda s: mef_ssim(*s.fused, levels=1),
+    "musiq": lambda s: learned.musiq(s.display(s.pred)),
+    "clipiqa": lambda s: learned.clipiqa(s.display(s.pred)),
+    "niqe": lambda s: learned.niqe(s.display(s.pred)),
+    "brisque": lambda s: learned.brisque(s.display(s.pred)),
+}
+
+
+def score(name: str, subject: Subject) -> Tensor:
+    """Score a batch by one metric.
+
+    Parameters
+    ----------
+    name
+        Key of `hdrbench.metrics.METRICS`.
+    subject
+        The images, under a protocol.
+
+    Returns
+    -------
+    Tensor
+        (N,) float64.
+
+    Raises
+    ------
+    ValueError
+        If the images do not suit the metric: shapes, values that are not finite, too small, no reference.
+    WeightsMissingError
+        If the metric needs weights that are not here.
+    """
+    metrics.get(name)
+    with torch.no_grad():
+        return _COMPUTE[name](subject)
+
+
+def scores(names: Iterable[str], subject: Subject) -> dict[str, Tensor]:
+    """Score a batch by several metrics, in their order; see `score`."""
+    return {name: score(name, subject) for name in names}
