@@ -6,16 +6,20 @@ BIN := $(VENV)/bin
 UV := uv==0.13.8
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help repro test slow lint format lock clean
+.PHONY: help repro test check-metrics slow lint format lock clean
 
 help:  ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 repro: $(VENV)/ready  ## Rebuild a paper's page under the active profile (PAPER=usme_hdr)
 	dvc repro replications/$(PAPER)
 
 test: $(VENV)/ready lint  ## Check style and types, and run the fast tests
 	pytest -q
+
+check-metrics: $(VENV)/ready  ## Check every metric against independent implementations
+	pytest -q tests/metrics tests/imaging/test_pu21.py
+	hdrbench metrics check
 
 slow: $(VENV)/ready  ## Run the tests that take minutes
 	pytest -q -m slow

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,8 @@ ABOUT = "Replications of HDR papers: train, score, and compare with every printe
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, help=ABOUT)
 data_app = typer.Typer(no_args_is_help=True, help="Data sets: list, verify and prepare them.")
 app.add_typer(data_app, name="data")
+metrics_app = typer.Typer(no_args_is_help=True, help="Metrics: list them, and check them against reference values.")
+app.add_typer(metrics_app, name="metrics")
 
 Paper = Annotated[str, typer.Argument(help="Folder under replications/, e.g. usme_hdr.")]
 RunId = Annotated[str, typer.Argument(help="Training run as role/name, e.g. kalantari/usme_6ch.")]
@@ -28,6 +31,14 @@ def _profile(name: str | None) -> str:
     return active_profile() if name is None else check_profile(name)
 
 
+def _allow_download(allowed: bool) -> None:
+    """Let loaders of weights use the network, which they otherwise never do."""
+    if allowed:
+        from hdrbench.metrics import weights
+
+        weights.allow_download()
+
+
 def _data_facts(paper: str, profile: str, role: str) -> dict[str, Any]:
     """Read what `data prepare` wrote; run it if that is missing, or was written for other data."""
     from hdrbench.pipeline.data import prepare_data, stored_facts
@@ -38,17 +49,17 @@ def _data_facts(paper: str, profile: str, role: str) -> dict[str, Any]:
 @data_app.command("list")
 def data_list() -> None:
     """List the data sets that have a card."""
-    from rich.console import Console
     from rich.table import Table
 
     from hdrbench.datasets import catalog
+    from hdrbench.report.terminal import show
 
     table = Table("name", "kind", "scenes", "what")
     for name in catalog.names():
         card = catalog.card(name)
         scenes = ", ".join(f"{split} {count if count is not None else '?'}" for split, count in card.splits.items())
         table.add_row(name, card.kind, scenes, card.title)
-    Console().print(table)
+    show(table)
 
 
 @data_app.command("verify")
@@ -74,6 +85,82 @@ def data_prepare(paper: Paper, role: Role, profile: ProfileName = None) -> None:
 
     facts = prepare_data(paper, _profile(profile), role)
     print(f"{role}: {facts['dataset']}, {facts['scenes']}, fingerprint {facts['digest'][:12]}")
+
+
+@metrics_app.command("list")
+def metrics_list() -> None:
+    """List the metrics: direction, domain, what they need, licence, and whether they work on this machine."""
+    from rich.table import Table
+
+    from hdrbench import metrics
+    from hdrbench.report.terminal import show
+
+    table = Table("name", "symbol", "better", "domain", "needs", "checked against", "licence", "here")
+    reasons = {name: metrics.unavailable(name) for name in metrics.METRICS}
+    for name, card in metrics.METRICS.items():
+        here = "no, see below" if reasons[name] else "yes"
+        table.add_row(name, card.symbol, card.better, card.domain, card.needs, card.checked_against, card.licence, here)
+    show(table)
+    for name, reason in reasons.items():
+        if reason:
+            print(f"{name}: {reason}")
+
+
+@metrics_app.command("check")
+def metrics_check(
+    only: Annotated[str | None, typer.Option(help="Only families whose name contains this, e.g. SSIM.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Every value, not only the largest difference.")] = False,
+) -> None:
+    """Compare every metric with the values of independent implementations, on this machine."""
+    from hdrbench.metrics.golden import load
+    from hdrbench.report.golden import run_checks
+
+    failed = run_checks(load(), only, verbose=verbose)
+    if failed:
+        raise HdrbenchError(f"{failed} values are outside their tolerance")
+
+
+@app.command()
+def score(
+    pred: Annotated[Path, typer.Option(help="Folder of images to score: EXR, HDR, PNG, TIFF or JPEG.")],
+    metrics: Annotated[str, typer.Option(help="Names from `hdrbench metrics list`, separated by commas.")],
+    ref: Annotated[Path | None, typer.Option(help="Folder of references, paired by file name without ending.")] = None,
+    stack: Annotated[
+        Path | None, typer.Option(help="Folder with a folder of exposures per image, for MEF-SSIM.")
+    ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="Alignment, peaks and variants: the paper whose numbers to compare.")
+    ] = ("usme_hdr"),
+    ldr_as: Annotated[
+        str | None, typer.Option(help="What 8/16-bit codes are: linear, srgb or gamma; as they are if left out.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the scores to this file.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write scores and protocol to this file.")] = None,
+    allow_download: Annotated[bool, typer.Option(help="Let pyiqa and torchvision fetch missing weights.")] = False,
+) -> None:
+    """Score a folder of images; what cannot be scored is listed at the end, and the exit status is then 1."""
+    from hdrbench.pipeline.score import Request, score_folder
+    from hdrbench.report.scores import print_scores, write_csv, write_json
+
+    _allow_download(allow_download)
+    names = tuple(name.strip() for name in metrics.split(",") if name.strip())
+    request = Request(pred, names, protocol, ref, stack, ldr_as)
+    outcome = score_folder(request)
+    print_scores(request, outcome)
+    if csv is not None:
+        write_csv(csv, request, outcome)
+    if json_file is not None:
+        write_json(json_file, request, outcome)
+    if outcome.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor() -> None:
+    """Show what this machine has: versions, data sets, weights, Octave, HDR-VDP, GPU."""
+    from hdrbench.doctor import show
+
+    show()
 
 
 @app.command()

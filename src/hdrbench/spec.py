@@ -35,8 +35,7 @@ class Tolerance(Strict):
 class Group(Strict):
     """Neighbouring columns that share a heading, a training set, a test set and a protocol.
 
-    It lists metrics, `planned` ones that do not exist here yet after those that do, or costs. Columns that the paper does
-    not print carry their own labels.
+    It lists metrics or costs. Columns that the paper does not print carry their own labels.
     """
 
     title: str | None = None
@@ -44,7 +43,6 @@ class Group(Strict):
     test: str
     protocol: str | None = None
     metrics: list[str] = []
-    planned: list[str] = []
     costs: list[str] = []
     printed: bool = True
     labels: list[str] = []
@@ -52,7 +50,7 @@ class Group(Strict):
     @property
     def columns(self) -> list[str]:
         """Names of the group's columns, in order."""
-        return [*self.metrics, *self.planned, *self.costs]
+        return [*self.metrics, *self.costs]
 
 
 class Row(Strict):
@@ -162,9 +160,6 @@ def _check_group(paper: Paper, runs: Replication, metrics: Collection[str], tabl
         for name in names:
             if name not in known:
                 raise HdrbenchError(f"{table.id}: {unknown(kind, name, known)}")
-    for name in group.planned:
-        if name in metrics:
-            raise HdrbenchError(f"{table.id}: metric '{name}' exists by now; move it from 'planned' to 'metrics'")
     if group.metrics:
         protocol.get(str(group.protocol))
     if not group.printed and len(group.labels) != len(group.columns):

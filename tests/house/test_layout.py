@@ -17,7 +17,7 @@ from hdrbench.pipeline import digest
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("metrics", "methods", "datasets", "replications")
 # A floor may use those below it. `runs`, `spec`, `protocol`, `strict`, `workspace` and `errors` are data, read everywhere.
-FLOORS = {"imaging": 0, "metrics": 1, "datasets": 1, "methods": 2, "pipeline": 3, "report": 4, "cli": 5}
+FLOORS = {"imaging": 0, "metrics": 1, "datasets": 1, "methods": 2, "pipeline": 3, "report": 4, "cli": 5, "doctor": 5}
 
 
 def modules():
@@ -71,7 +71,7 @@ def test_datasets_at_the_root_is_hugging_faces():
 
 
 def expected_in_wheel() -> set[str]:
-    kept = (".py", ".yaml", ".csv", ".md", ".css", ".js", ".j2", ".typed")
+    kept = (".py", ".yaml", ".csv", ".md", ".css", ".js", ".j2", ".m", ".typed")
     names = set()
     for package in PACKAGES:
         names |= {

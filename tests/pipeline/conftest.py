@@ -62,9 +62,8 @@ PAPER = {
                     "title": "A",
                     "train": "a",
                     "test": "a",
-                    "protocol": "selfhdr",
-                    "metrics": ["psnr_mu"],
-                    "planned": ["hdrvdp2"],
+                    "protocol": "usme_hdr",
+                    "metrics": ["psnr_mu", "musiq"],
                 },
                 {"title": "Costs", "train": "a", "test": "a", "costs": ["params", "seconds"]},
             ],
@@ -78,7 +77,7 @@ PAPER = {
 }
 REPORTED = [
     ["Method", "A", "", "Costs", ""],
-    ["", "PSNR-μ", "HDR-VDP-2", "Params(M)", "Time(s)"],
+    ["", "PSNR-μ", "MUSIQ", "Params(M)", "Time(s)"],
     ["Ours", "30.10", "60.1", "3.932", "0.16"],
     ["Other", "29.00", "59.0", "1.000", "0.20"],
 ]

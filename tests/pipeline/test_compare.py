@@ -66,11 +66,11 @@ def cells(tables):
     }
 
 
-def test_a_page_is_built_from_nothing_and_then_fills(checkout):
+def test_a_page_is_built_from_nothing_and_then_fills(checkout, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(checkout / "no weights"))
     empty = cells(compare("demo", "embedded"))
     assert {cell["state"] for cell in empty.values()} == {"not_run", "not_implemented"}
     assert empty["Other", "PSNR-μ"]["reported"] == "29.00"
-    assert empty["Ours", "HDR-VDP-2"]["state"] == "not_implemented"
 
     facts = prepare_data("demo", "embedded", "a")
     for name in ("a/small", "a/naive"):
@@ -85,6 +85,9 @@ def test_a_page_is_built_from_nothing_and_then_fills(checkout):
     assert found["Ours", "PSNR-μ"]["n"] == 2
     assert found["Ours", "Time(s)"]["state"] == "other_data"
     assert found["Naive", "PSNR-μ"]["state"] == "not_reported"
+    assert found["Ours", "MUSIQ"]["state"] == "weights_missing"
+    assert "musiq_koniq" in found["Ours", "MUSIQ"]["reason"]
+    assert "dvc repro -sf replications/demo/dvc.yaml:evaluate_a@embedded-small" in found["Ours", "MUSIQ"]["reason"]
     assert {found["Ours", "PSNR-μ"]["rank"], found["Naive", "PSNR-μ"]["rank"]} == {1, 2}
     assert "Not a replication" in tables["verdict"]
     assert len(tables["scores"]["a/small"]["a"]["metrics"]["psnr_mu"]) == 2
@@ -137,13 +140,12 @@ def changed(source, path, value):
         (["tables", 0, "rows", 0, "run"], "smal", "did you mean 'small'"),
         (["tables", 0, "groups", 0, "test"], "c", "unknown data set 'c'"),
         (["tables", 0, "groups", 1, "costs"], ["param", "seconds"], "did you mean 'params'"),
-        (["tables", 0, "groups", 0, "planned"], [], "3 printed columns .* but the file has 4"),
-        (["tables", 0, "groups", 0, "metrics"], ["psnr_um"], "did you mean 'psnr_mu'"),
-        (["tables", 0, "groups", 0, "planned"], ["ssim_mu"], "exists by now"),
-        (["tables", 0, "groups", 0, "protocol"], "selfhdrr", "paper.yaml: .*did you mean 'selfhdr'"),
+        (["tables", 0, "groups", 0, "metrics"], ["psnr_mu"], "3 printed columns .* but the file has 4"),
+        (["tables", 0, "groups", 0, "metrics"], ["psnr_mus"], "did you mean 'psnr_mu'"),
+        (["tables", 0, "groups", 0, "protocol"], "usme", "paper.yaml: .*did you mean 'usme_hdr'"),
         (["tables", 0, "id"], "../evil", "at 'tables.0.id'"),
         (["tables", 0, "rows", 2, "labels"], ["a", "b"], "needs 1 labels"),
-        (["tolerances", "psnr_um"], {"value": 1, "reason": "x"}, "did you mean 'psnr_mu'"),
+        (["tolerances", "psnr_mus"], {"value": 1, "reason": "x"}, "did you mean 'psnr_mu'"),
         (["roles", "c"], "set C", "names no data set for 'c'"),
         (["tables", 0, "groups", 0, "title"], "B", "column groups"),
         (["tables", 0, "rows", 1, "labels"], ["Others"], "row 2 is \\['Other'\\], but paper.yaml has \\['Others'\\]"),

@@ -25,7 +25,7 @@ LDR = [("input", "Input, middle exposure", 4.0), ("low", "Generated low", 1.0), 
 
 
 def column(name: str, label: str, group: str | None, decimals: int, **other: Any) -> dict:
-    base = {"better": "higher", "unit": None, "printed": True, "protocol": "selfhdr"}
+    base = {"better": "higher", "unit": None, "printed": True, "protocol": "usme_hdr"}
     return {"id": name, "group": group, "label": label, "decimals": decimals, **base, **other}
 
 

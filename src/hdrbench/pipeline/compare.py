@@ -99,11 +99,11 @@ class Comparison:
     def _better(self, name: str) -> str | None:
         if name in COSTS:
             return COSTS[name][0]
-        return metrics.METRICS[name].better if name in metrics.METRICS else None
+        return metrics.get(name).better
 
     def _column(self, column: Column, index: int, places: int) -> Json:
         group = column.group
-        unit = COSTS[column.name][1] if column.name in COSTS else ("dB" if column.name.startswith("psnr") else None)
+        unit = COSTS[column.name][1] if column.name in COSTS else metrics.get(column.name).unit
         return {
             "id": f"{index}.{group.train}.{group.test}.{column.name}",
             "group": group.title,
@@ -136,13 +136,20 @@ class Comparison:
 
     def _command(self, run: ResolvedRun, column: Column) -> str | None:
         """Command that rebuilds this cell, where there is a stage for it."""
+        stage = self._stage(run, column)
+        return f"dvc repro {stage}" if stage else None
+
+    def _stage(self, run: ResolvedRun, column: Column) -> str | None:
+        """Stage that makes a cell's number, where there is one."""
         file, test = f"replications/{self.id}/dvc.yaml", column.group.test
         if column.name in COUNTS:
-            return f"dvc repro {file}:cost"
+            return f"{file}:cost"
         if test == run.role:
-            return f"dvc repro {file}:evaluate_{run.role}@{self.profile_name}-{run.name}"
-        crossed = test in self.runs.runs and run.name in self.runs.cross.get(run.role, [])
-        return f"dvc repro {file}:cross_{run.role}@{self.profile_name}-{run.name}" if crossed else None
+            return f"{file}:evaluate_{run.role}@{self.profile_name}-{run.name}"
+        if test not in self.runs.runs:
+            return f"{file}:on_{test}@{self.profile_name}-{run.name}" if self.profile_name != "paper" else None
+        crossed = run.name in self.runs.cross.get(run.role, [])
+        return f"{file}:cross_{run.role}@{self.profile_name}-{run.name}" if crossed else None
 
     def _cost(self, run: ResolvedRun, column: Column) -> Measured | Missing:
         """Look a cost up; counts belong to the paper's network, time to this profile's."""
@@ -171,12 +178,13 @@ class Comparison:
 
     def _score(self, run: ResolvedRun, column: Column) -> Measured | Missing:
         """Mean and standard deviation of a metric over the test images."""
-        if column.name not in metrics.METRICS:
-            return Missing("not_implemented", f"metric {column.label} does not exist here yet")
         scores = self._read_scores(run, column.group)
         if isinstance(scores, Missing):
             return scores
         wanted = protocol.get(str(column.group.protocol)).digest()
+        if scores.protocol.get("hash") == wanted and column.name in scores.missing:
+            again = f"dvc repro -sf {stage}" if (stage := self._stage(run, column)) else "evaluate again"
+            return Missing("weights_missing", f"{scores.missing[column.name]}; then: {again}")
         if scores.protocol.get("hash") != wanted or column.name not in scores.metrics:
             return Missing("not_run", "scored under another protocol or without this metric; evaluate again")
         values = scores.metrics[column.name]

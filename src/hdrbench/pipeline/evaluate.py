@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from hdrbench import methods, metrics, protocol
 from hdrbench.errors import HdrbenchError
 from hdrbench.methods import Reconstruction
+from hdrbench.metrics import scoring
 from hdrbench.pipeline import checkpoint
 from hdrbench.pipeline.digest import evaluate_code
 from hdrbench.pipeline.prepare import Arrays, Prepared
@@ -61,6 +62,16 @@ def _synchronise(device: str) -> None:
         torch.cuda.synchronize()
 
 
+def _finite_score(metric: str, subject: scoring.Subject, what: str) -> float:
+    try:
+        value = scoring.score(metric, subject).item()
+    except ValueError as error:
+        raise HdrbenchError(f"{what}: {metric}: {error}") from error
+    if not math.isfinite(value):
+        raise HdrbenchError(f"{what} scores {metric} = {value}: it equals the reference")
+    return value
+
+
 def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str], protocol_name: str) -> Path:
     """Score a run on the data set that plays the role `test`, and write the scores.
 
@@ -80,7 +91,7 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str]
     Raises
     ------
     HdrbenchError
-        If a scene has no reference, or the network returns values that are not finite.
+        If a scene lacks a reference that a metric needs, or the network or a metric returns values that are not finite.
     """
     device = best_device()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
@@ -89,27 +100,23 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str]
     if not len(scenes):
         raise HdrbenchError(f"data set '{scenes.dataset}' has no scenes in split 'test'")
     images: list[str] = []
-    values: dict[str, list[float]] = {name: [] for name in names}
+    missing = {name: reason for name in names if (reason := metrics.unavailable(name))}
+    values: dict[str, list[float]] = {name: [] for name in names if name not in missing}
+    chosen = protocol.get(protocol_name)
     seconds, sizes = [], []
     began = time.monotonic()
     reconstruct(network, run.method, scenes[0], device)  # the first call also pays for kernel selection
     for name, scene in track(zip(scenes.names, scenes, strict=True), f"scoring {run.id} on {test}", len(scenes)):
-        if "hdr" not in scene:
-            raise HdrbenchError(f"scene '{name}' of '{scenes.dataset}' has no HDR reference to score against")
         result, elapsed = reconstruct(network, run.method, scene, device)
         if not torch.isfinite(result.hdr).all():
             raise HdrbenchError(f"run '{run.id}' returned values that are not finite on scene '{name}'")
-        reference = to_batch(scene["hdr"], device)
+        reference = to_batch(scene["hdr"], device) if "hdr" in scene else None
+        subject = scoring.Subject(chosen, result.hdr, reference)
         for metric, scores in values.items():
-            scores.append(metrics.get(metric)(result.hdr, reference).item())
-            if not math.isfinite(scores[-1]):
-                raise HdrbenchError(
-                    f"run '{run.id}' scores {metric} = {scores[-1]} on '{name}': it equals the reference"
-                )
+            scores.append(_finite_score(metric, subject, f"run '{run.id}' on scene '{name}' of '{scenes.dataset}'"))
         images.append(name)
         seconds.append(elapsed)
         sizes.append(list(scene["middle"].shape[:2]))
-    chosen = protocol.get(protocol_name)
     record = {
         "run": run.id,
         "method": run.method,
@@ -119,6 +126,7 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str]
         "data": data["digest"],
         "images": images,
         "metrics": values,
+        "missing": missing,
         "seconds": seconds,
         "sizes": sizes,
         "protocol": {"name": protocol_name, "hash": chosen.digest()},

@@ -65,6 +65,7 @@ class Scores(Record):
     data: str
     images: list[str]
     metrics: dict[str, list[FiniteFloat]]
+    missing: dict[str, str]
     seconds: list[FiniteFloat]
     sizes: list[tuple[int, int]]
     protocol: dict[str, str]

@@ -1,0 +1,176 @@
+"""Scoring a folder: whatever cannot be scored is listed, and everything else is scored."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from hdrbench.cli import app
+from hdrbench.errors import HdrbenchError
+from hdrbench.imaging.io import write_hdr, write_ldr
+from hdrbench.metrics.psnr import psnr
+from hdrbench.pipeline.evaluate import to_batch
+from hdrbench.pipeline.score import Request, score_folder
+
+SIZE = (40, 48, 3)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    generator = np.random.default_rng(0)
+    for name in "abc":
+        ref = generator.random(SIZE, dtype=np.float32) ** 3
+        pred = np.clip(ref + 0.01 * generator.standard_normal(SIZE, dtype=np.float32), 0, 1)
+        write_hdr(tmp_path / "ref" / f"{name}.exr", ref)
+        write_hdr(tmp_path / "pred" / f"{name}.{'hdr' if name == 'b' else 'exr'}", pred)
+    return tmp_path
+
+
+def request(folder, *names, **others):
+    names = names or ("psnr_mu", "ssim_l")
+    return Request(folder / "pred", names, "usme_hdr", **{"ref": folder / "ref", **others})
+
+
+def test_pairs_by_stem_across_formats(folders):
+    outcome = score_folder(request(folders))
+    assert list(outcome.scores) == ["a.exr", "b.hdr", "c.exr"]
+    assert outcome.problems == outcome.notes == []
+    assert outcome.mean("psnr_mu") == pytest.approx(np.mean([row["psnr_mu"] for row in outcome.scores.values()]))
+
+
+def test_same_number_as_the_metric_itself(folders):
+    from hdrbench.imaging.io import read_hdr
+
+    pair = (to_batch(read_hdr(folders / kind / "a.exr"), "cpu").double() for kind in ("pred", "ref"))
+    assert score_folder(request(folders, "psnr_l")).scores["a.exr"]["psnr_l"] == psnr(*pair).item()
+
+
+def damage(folders, how):
+    pred, ref = folders / "pred", folders / "ref"
+    if how == "unmatched prediction":
+        (ref / "b.exr").unlink()
+    elif how == "unmatched reference":
+        (pred / "b.hdr").unlink()
+    elif how == "size":
+        write_hdr(ref / "b.exr", np.ones((40, 40, 3), np.float32))
+    elif how == "truncated":
+        (pred / "b.hdr").write_bytes((pred / "b.hdr").read_bytes()[:2000])
+    elif how == "no image":
+        (pred / "b.hdr").unlink()
+        (pred / "b.txt").write_text("scores")
+    elif how == "twice":
+        write_ldr(pred / "b.png", np.ones(SIZE, np.float32))
+    elif how == "codes against light":
+        (pred / "b.hdr").unlink()
+        write_ldr(pred / "b.png", np.ones(SIZE, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("how", "message", "scored"),
+    [
+        ("unmatched prediction", "b.hdr: has no reference in", 2),
+        ("unmatched reference", "b.exr: has no prediction", 2),
+        ("size", "b.hdr: is 48x40, but its reference b.exr is 40x40", 2),
+        ("truncated", "b.hdr", 2),
+        ("no image", "b.txt: is not an image", 2),
+        ("twice", "b.png: has the same name as b.hdr", 3),
+        ("codes against light", "say with --ldr-as what it is", 2),
+    ],
+)
+def test_what_cannot_be_scored_is_listed(folders, how, message, scored):
+    damage(folders, how)
+    outcome = score_folder(request(folders))
+    assert any(message in problem for problem in outcome.problems)
+    assert sum(len(row) == 2 for row in outcome.scores.values()) == scored
+
+
+def test_not_finite_pixels_are_listed(folders):
+    import OpenEXR
+
+    image = np.ones(SIZE, np.float32)
+    image[3, 4, 1] = np.nan
+    with OpenEXR.File({"type": OpenEXR.scanlineimage}, {"RGB": image}) as file:
+        file.write(str(folders / "pred" / "a.exr"))
+    outcome = score_folder(request(folders))
+    assert "a.exr" in outcome.problems[0]
+    assert "NaN" in outcome.problems[0]
+    assert "a.exr" not in outcome.scores
+
+
+def test_missing_weights_are_named_and_the_rest_is_scored(folders, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(folders / "no weights"))
+    outcome = score_folder(request(folders, "musiq", "psnr_l"))
+    assert outcome.problems[0].startswith("metric musiq: ")
+    assert all(set(row) == {"psnr_l"} for row in outcome.scores.values())
+    assert outcome.mean("musiq") is None
+
+
+def test_a_reference_above_the_peak_is_noted(folders):
+    write_hdr(folders / "ref" / "a.exr", np.full(SIZE, 7.0, np.float32))
+    assert "reaches 7, above the protocol's peak 1" in score_folder(request(folders)).notes[0]
+
+
+def test_display_codes_are_scored_as_they_are_but_are_no_light(tmp_path):
+    image = np.random.default_rng(1).random(SIZE, dtype=np.float32)
+    for folder in ("pred", "ref"):
+        write_ldr(tmp_path / folder / "a.png", image)
+    outcome = score_folder(request(tmp_path, "ssim_l", "psnr_pu"))
+    assert outcome.scores["a.png"] == {"ssim_l": 1.0}
+    assert "needs linear light" in outcome.problems[0]
+    assert set(score_folder(request(tmp_path, "psnr_pu", ldr_as="srgb")).scores["a.png"]) == {"psnr_pu"}
+
+
+def test_fusion_is_scored_against_a_folder_of_exposures(tmp_path):
+    frames = np.random.default_rng(2).random((3, 48, 60, 3), dtype=np.float32)
+    write_ldr(tmp_path / "pred" / "a.png", frames.mean(0))
+    write_ldr(tmp_path / "pred" / "b.png", frames.mean(0))
+    for number, frame in enumerate(frames):
+        write_ldr(tmp_path / "stacks" / "a" / f"{number}.png", frame)
+    outcome = score_folder(request(tmp_path, "mef_ssim", ref=None, stack=tmp_path / "stacks"))
+    assert 0 < outcome.scores["a.png"]["mef_ssim"] < 1
+    assert "b.png: has no exposures, expected in" in outcome.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"names": ("psnr",)}, "unknown metric 'psnr'"),
+        ({"ref": None}, "give their folder with --ref"),
+        ({"names": ("mef_ssim",)}, "give their folder with --stack"),
+        ({"ldr_as": "rgb"}, "expected one of linear, srgb, gamma"),
+        ({"protocol_name": "usme"}, "did you mean 'usme_hdr'"),
+        ({"pred": "nowhere"}, "is no folder"),
+        ({"pred": "."}, "holds no images"),
+    ],
+)
+def test_a_request_that_cannot_be_met_is_one_line(folders, change, message):
+    if "pred" in change:
+        change = {"pred": folders / change["pred"]}
+    fields = {**vars(request(folders)), **change}
+    with pytest.raises(HdrbenchError, match=message):
+        score_folder(Request(**fields))
+
+
+def test_command(folders):
+    (folders / "ref" / "c.exr").unlink()
+    files = ["--csv", str(folders / "s.csv"), "--json", str(folders / "s.json")]
+    call = ["score", "--pred", str(folders / "pred"), "--ref", str(folders / "ref"), "--metrics", "psnr_mu, ssim_pu"]
+    done = CliRunner().invoke(app, [*call, *files])
+    assert done.exit_code == 1
+    assert "mean of 3" in done.stdout
+    record = json.loads((folders / "s.json").read_text())
+    assert record["protocol"]["name"] == "usme_hdr"
+    assert len(record["protocol"]["hash"]) == 12
+    lines = (folders / "s.csv").read_text().splitlines()
+    assert lines[0] == "image,psnr_mu,ssim_pu"
+    assert float(lines[1].split(",")[1]) == record["scores"]["a.exr"]["psnr_mu"]
+    assert lines[3] == "c.exr,,"
+    assert lines[4].startswith("mean,")
+
+
+def test_identical_images_are_infinitely_good_in_json_too(folders):
+    call = ["score", "--pred", str(folders / "ref"), "--ref", str(folders / "ref"), "--metrics", "psnr_mu"]
+    done = CliRunner().invoke(app, [*call, "--json", str(folders / "s.json")])
+    assert done.exit_code == 0
+    assert json.loads((folders / "s.json").read_text())["mean"] == {"psnr_mu": "inf"}
