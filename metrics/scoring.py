@@ -1,6 +1,6 @@
 """From two linear images and a protocol to scores: what each metric of the catalogue is computed on."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cached_property
 from typing import TypeVar
 
@@ -8,14 +8,16 @@ import torch
 from torch import Tensor
 
 from hdrbench import metrics
+from hdrbench.errors import HdrbenchError
 from hdrbench.imaging import pu21
+from hdrbench.imaging.tonemapping import presets
 from hdrbench.imaging.transfer import gamma_encode, mu_law
 from hdrbench.metrics import learned
 from hdrbench.metrics.alignment import align
 from hdrbench.metrics.checks import check_pair
 from hdrbench.metrics.ciede2000 import ciede2000
 from hdrbench.metrics.hdrvdp.display import pixels_per_degree
-from hdrbench.metrics.hdrvdp.official import hdrvdp2_official, hdrvdp3_official
+from hdrbench.metrics.hdrvdp.official import find_official, hdrvdp2_official, hdrvdp3_official
 from hdrbench.metrics.hdrvdp.v2 import hdrvdp2
 from hdrbench.metrics.hdrvdp.v3 import Vdp3, hdrvdp3
 from hdrbench.metrics.mean_error import l1, mse
@@ -94,8 +96,9 @@ class Subject:
     def absolute(self) -> Images:
         """Both in cd/m²."""
         pred, ref = self.light
-        unit = self.protocol.display_peak / self.protocol.peak
-        return pred * unit, ref * unit
+        black = self.protocol.display_black
+        unit = (self.protocol.display_peak - black) / self.protocol.peak
+        return pred * unit + black, ref * unit + black
 
     @cached_property
     def pu(self) -> Images:
@@ -113,10 +116,22 @@ class Subject:
         """Turn linear values into display codes in [0, 1]; codes stay as they are."""
         if self.coded:
             return image
-        clipped = (image / self.protocol.peak).clamp(0.0, 1.0)
-        if self.protocol.tone_map == "mu-law":
+        tone_map, light = self.protocol.tone_map, image / self.protocol.peak
+        if tone_map not in ("none", "gamma", "mu_law"):
+            return presets.get(tone_map)(light.clamp_min(0.0))
+        clipped = light.clamp(0.0, 1.0)
+        if tone_map == "mu_law":
             return mu_law(clipped, self.protocol.mu)
-        return gamma_encode(clipped) if self.protocol.tone_map == "gamma" else clipped
+        return gamma_encode(clipped) if tone_map == "gamma" else clipped
+
+    @cached_property
+    def shown(self) -> Tensor:
+        """The prediction alone as display codes, aligned and normalised where there is a reference to do it by."""
+        if self.ref is not None:
+            return self.displayed[0]
+        if not self.coded and (self.protocol.alignment, self.protocol.normalisation) != ("none", "none"):
+            raise ValueError("this protocol scales images by their reference, and there is none")
+        return self.display(self.pred)
 
     @cached_property
     def displayed(self) -> Images:
@@ -144,12 +159,20 @@ class Subject:
         """Both scores of HDR-VDP-3."""
         return self.vdp(hdrvdp3)
 
-    def vdp(self, metric: Callable[..., T]) -> T:
-        """Call a version of HDR-VDP in the protocol's argument order."""
+    def vdp(self, metric: Callable[..., T], **options: str) -> T:
+        """Call a version of HDR-VDP in the protocol's argument order, with light that is not negative."""
         images = self.absolute if self.protocol.vdp_encoding == "rgb-bt.709" else self.linear
+        test, reference = (image.clamp_min(0.0) for image in images)
         if self.protocol.vdp_order == "reference first":
-            images = images[::-1]
-        return metric(*images, encoding=self.protocol.vdp_encoding, ppd=self.ppd)
+            test, reference = reference, test
+        return metric(test, reference, encoding=self.protocol.vdp_encoding, ppd=self.ppd, **options)
+
+    def official_vdp(self, metric: Callable[..., T], version: str) -> T:
+        """Call the official code, if it is of the protocol's version; its functions take the test image first too."""
+        found = find_official(int(version[0])).version
+        if found != version:
+            raise HdrbenchError(f"the protocol wants HDR-VDP {version}, but the official code here is {found}")
+        return self.vdp(metric, order="output,target")
 
 
 def _crop(image: Tensor, border: int) -> Tensor:
@@ -174,19 +197,19 @@ _COMPUTE: dict[str, Callable[[Subject], Tensor]] = {
     "hdrvdp2": lambda s: s.vdp(hdrvdp2),
     "hdrvdp3": lambda s: s.vdp3.q,
     "hdrvdp3_jod": lambda s: s.vdp3.q_jod,
-    "hdrvdp2_official": lambda s: s.vdp(hdrvdp2_official),
-    "hdrvdp3_official": lambda s: s.vdp(hdrvdp3_official).q,
-    "ciede2000": lambda s: ciede2000(*s.linear, peak=s.protocol.peak),
+    "hdrvdp2_official": lambda s: s.official_vdp(hdrvdp2_official, s.protocol.vdp2),
+    "hdrvdp3_official": lambda s: s.official_vdp(hdrvdp3_official, s.protocol.vdp3).q,
+    "ciede2000": lambda s: ciede2000(*s.light, peak=s.protocol.peak),
     "mse_l": lambda s: mse(*s.linear),
     "l1_l": lambda s: l1(*s.linear),
     "lpips": lambda s: learned.lpips(*s.displayed, net="alex"),
     "lpips_vgg": lambda s: learned.lpips(*s.displayed, net="vgg"),
     "mef_ssim": lambda s: mef_ssim(*s.fused),
     "mef_ssim_single": lambda s: mef_ssim(*s.fused, levels=1),
-    "musiq": lambda s: learned.musiq(s.display(s.pred)),
-    "clipiqa": lambda s: learned.clipiqa(s.display(s.pred)),
-    "niqe": lambda s: learned.niqe(s.display(s.pred)),
-    "brisque": lambda s: learned.brisque(s.display(s.pred)),
+    "musiq": lambda s: learned.musiq(s.shown),
+    "clipiqa": lambda s: learned.clipiqa(s.shown),
+    "niqe": lambda s: learned.niqe(s.shown),
+    "brisque": lambda s: learned.brisque(s.shown),
 }
 
 
@@ -215,8 +238,3 @@ def score(name: str, subject: Subject) -> Tensor:
     metrics.get(name)
     with torch.no_grad():
         return _COMPUTE[name](subject)
-
-
-def scores(names: Iterable[str], subject: Subject) -> dict[str, Tensor]:
-    """Score a batch by several metrics, in their order; see `score`."""
-    return {name: score(name, subject) for name in names}

@@ -166,7 +166,9 @@ def missing(metric: str) -> list[str]:
 
 
 def unavailable(metric: str) -> str | None:
-    """Say in one line what a metric lacks on this machine; ``None`` if it can be computed."""
+    """Say in one line what a metric lacks on this machine; ``None`` if it can be computed, or may be downloaded for."""
+    if downloads_allowed() and find_spec("pyiqa"):
+        return None
     return "; ".join(missing(metric)) or None
 
 

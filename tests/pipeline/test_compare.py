@@ -95,6 +95,15 @@ def test_a_page_is_built_from_nothing_and_then_fills(checkout, monkeypatch):
     json.dumps(tables, allow_nan=False)
 
 
+def test_a_metric_that_cannot_score_a_scene_fails_alone(checkout):
+    facts = prepare_data("demo", "embedded", "a")
+    run = resolve("demo", "embedded", "a/naive")
+    train(run, facts, accelerator="cpu")
+    record = json.loads(evaluate(run, "a", facts, ["psnr_mu", "ms_ssim_l"], "usme_hdr").read_text())
+    assert set(record["metrics"]) == {"psnr_mu"}
+    assert "176" in record["failed"]["ms_ssim_l"]
+
+
 def test_missing_data_and_failures_are_states(checkout, monkeypatch):
     from hdrbench.datasets import catalog
 

@@ -59,6 +59,12 @@ def damage(folders, how):
     elif how == "no image":
         (pred / "b.hdr").unlink()
         (pred / "b.txt").write_text("scores")
+    elif how == "folder":
+        (pred / "more").mkdir()
+    elif how == "dangling link":
+        (pred / "d.exr").symlink_to(pred / "nothing.exr")
+    elif how == "huge header":
+        (pred / "b.hdr").write_bytes(b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 100000 +X 100000\n")
     elif how == "twice":
         write_ldr(pred / "b.png", np.ones(SIZE, np.float32))
     elif how == "codes against light":
@@ -75,6 +81,9 @@ def damage(folders, how):
         ("truncated", "b.hdr", 2),
         ("no image", "b.txt: is not an image", 2),
         ("twice", "b.png: has the same name as b.hdr", 3),
+        ("folder", "more: is a folder", 3),
+        ("dangling link", "d.exr: is a link that leads nowhere", 3),
+        ("huge header", "b.hdr: its header claims 100000x100000", 2),
         ("codes against light", "say with --ldr-as what it is", 2),
     ],
 )
@@ -118,6 +127,7 @@ def test_display_codes_are_scored_as_they_are_but_are_no_light(tmp_path):
     outcome = score_folder(request(tmp_path, "ssim_l", "psnr_pu"))
     assert outcome.scores["a.png"] == {"ssim_l": 1.0}
     assert "needs linear light" in outcome.problems[0]
+    assert "display codes, scored as they are" in outcome.notes[0]
     assert set(score_folder(request(tmp_path, "psnr_pu", ldr_as="srgb")).scores["a.png"]) == {"psnr_pu"}
 
 
@@ -129,6 +139,7 @@ def test_fusion_is_scored_against_a_folder_of_exposures(tmp_path):
         write_ldr(tmp_path / "stacks" / "a" / f"{number}.png", frame)
     outcome = score_folder(request(tmp_path, "mef_ssim", ref=None, stack=tmp_path / "stacks"))
     assert 0 < outcome.scores["a.png"]["mef_ssim"] < 1
+    assert outcome.count("mef_ssim") == 1
     assert "b.png: has no exposures, expected in" in outcome.problems[0]
 
 
@@ -136,6 +147,7 @@ def test_fusion_is_scored_against_a_folder_of_exposures(tmp_path):
     ("change", "message"),
     [
         ({"names": ("psnr",)}, "unknown metric 'psnr'"),
+        ({"names": ()}, "no metric was asked for"),
         ({"ref": None}, "give their folder with --ref"),
         ({"names": ("mef_ssim",)}, "give their folder with --stack"),
         ({"ldr_as": "rgb"}, "expected one of linear, srgb, gamma"),
@@ -158,14 +170,15 @@ def test_command(folders):
     call = ["score", "--pred", str(folders / "pred"), "--ref", str(folders / "ref"), "--metrics", "psnr_mu, ssim_pu"]
     done = CliRunner().invoke(app, [*call, *files])
     assert done.exit_code == 1
-    assert "mean of 3" in done.stdout
+    assert "mean" in done.stdout
+    assert "scoring" not in done.stdout
     record = json.loads((folders / "s.json").read_text())
     assert record["protocol"]["name"] == "usme_hdr"
     assert len(record["protocol"]["hash"]) == 12
     lines = (folders / "s.csv").read_text().splitlines()
-    assert lines[0] == "image,psnr_mu,ssim_pu"
+    assert lines[0] == "image,psnr_mu,ssim_pu,protocol"
     assert float(lines[1].split(",")[1]) == record["scores"]["a.exr"]["psnr_mu"]
-    assert lines[3] == "c.exr,,"
+    assert lines[3] == f"c.exr,,,usme_hdr {record['protocol']['hash']}"
     assert lines[4].startswith("mean,")
 
 
@@ -174,3 +187,27 @@ def test_identical_images_are_infinitely_good_in_json_too(folders):
     done = CliRunner().invoke(app, [*call, "--json", str(folders / "s.json")])
     assert done.exit_code == 0
     assert json.loads((folders / "s.json").read_text())["mean"] == {"psnr_mu": "inf"}
+
+
+def test_downloads_happen_only_when_allowed(folders, monkeypatch):
+    import pyiqa
+
+    from hdrbench.metrics import weights
+
+    asked = []
+
+    def create(name, **options):
+        asked.append(name)
+        raise OSError("no network here")
+
+    monkeypatch.setattr(pyiqa, "create_metric", create)
+    monkeypatch.setenv("TORCH_HOME", str(folders / "no weights"))
+    call = ["score", "--pred", str(folders / "pred"), "--metrics", "musiq"]
+    assert CliRunner().invoke(app, call).exit_code == 1
+    assert asked == []
+    monkeypatch.setattr(weights, "_downloads_allowed", False)
+    done = CliRunner().invoke(app, [*call, "--allow-download"])
+    weights.allow_download(False)
+    assert done.exit_code == 1
+    assert set(asked) == {"musiq"}
+    assert "no network here" in done.output

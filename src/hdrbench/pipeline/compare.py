@@ -185,6 +185,8 @@ class Comparison:
         if scores.protocol.get("hash") == wanted and column.name in scores.missing:
             again = f"dvc repro -sf {stage}" if (stage := self._stage(run, column)) else "evaluate again"
             return Missing("weights_missing", f"{scores.missing[column.name]}; then: {again}")
+        if scores.protocol.get("hash") == wanted and column.name in scores.failed:
+            return Missing("failed", scores.failed[column.name])
         if scores.protocol.get("hash") != wanted or column.name not in scores.metrics:
             return Missing("not_run", "scored under another protocol or without this metric; evaluate again")
         values = scores.metrics[column.name]

@@ -62,14 +62,19 @@ def _synchronise(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def _finite_score(metric: str, subject: scoring.Subject, what: str) -> float:
-    try:
-        value = scoring.score(metric, subject).item()
-    except ValueError as error:
-        raise HdrbenchError(f"{what}: {metric}: {error}") from error
-    if not math.isfinite(value):
-        raise HdrbenchError(f"{what} scores {metric} = {value}: it equals the reference")
-    return value
+def _add_scores(values: dict[str, list[float]], failed: dict[str, str], subject: scoring.Subject, scene: str) -> None:
+    """Append each metric's score of one scene; a metric that cannot score it is given up, with the reason."""
+    for metric in [name for name in values if name not in failed]:
+        try:
+            value = scoring.score(metric, subject).item()
+        except ValueError as error:
+            failed[metric] = f"scene '{scene}': {error}"
+            continue
+        if math.isfinite(value):
+            values[metric].append(value)
+        else:
+            equal = " (the prediction equals the reference)" if value == metrics.get(metric).perfect else ""
+            failed[metric] = f"scene '{scene}' scores {value}{equal}"
 
 
 def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str], protocol_name: str) -> Path:
@@ -91,7 +96,8 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str]
     Raises
     ------
     HdrbenchError
-        If a scene lacks a reference that a metric needs, or the network or a metric returns values that are not finite.
+        If there are no scenes, or the network returns values that are not finite. A metric that cannot score a scene,
+        because it is too small or has no reference, is recorded as failed.
     """
     device = best_device()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
@@ -102,6 +108,7 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str]
     images: list[str] = []
     missing = {name: reason for name in names if (reason := metrics.unavailable(name))}
     values: dict[str, list[float]] = {name: [] for name in names if name not in missing}
+    failed: dict[str, str] = {}
     chosen = protocol.get(protocol_name)
     seconds, sizes = [], []
     began = time.monotonic()
@@ -112,8 +119,7 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str]
             raise HdrbenchError(f"run '{run.id}' returned values that are not finite on scene '{name}'")
         reference = to_batch(scene["hdr"], device) if "hdr" in scene else None
         subject = scoring.Subject(chosen, result.hdr, reference)
-        for metric, scores in values.items():
-            scores.append(_finite_score(metric, subject, f"run '{run.id}' on scene '{name}' of '{scenes.dataset}'"))
+        _add_scores(values, failed, subject, name)
         images.append(name)
         seconds.append(elapsed)
         sizes.append(list(scene["middle"].shape[:2]))
@@ -125,8 +131,9 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str]
         "dataset": run.dataset(test),
         "data": data["digest"],
         "images": images,
-        "metrics": values,
+        "metrics": {metric: scores for metric, scores in values.items() if metric not in failed},
         "missing": missing,
+        "failed": failed,
         "seconds": seconds,
         "sizes": sizes,
         "protocol": {"name": protocol_name, "hash": chosen.digest()},

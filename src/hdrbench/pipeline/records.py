@@ -65,7 +65,8 @@ class Scores(Record):
     data: str
     images: list[str]
     metrics: dict[str, list[FiniteFloat]]
-    missing: dict[str, str]
+    missing: dict[str, str] = {}
+    failed: dict[str, str] = {}
     seconds: list[FiniteFloat]
     sizes: list[tuple[int, int]]
     protocol: dict[str, str]

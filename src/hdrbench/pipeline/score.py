@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
 from rich.progress import track
 
 import hdrbench
 from hdrbench import metrics, protocol
+from hdrbench.datasets import headers
 from hdrbench.errors import HdrbenchError, WeightsMissingError
 from hdrbench.imaging.io import HDR_SUFFIXES, LDR_SUFFIXES, read_hdr, read_ldr
 from hdrbench.imaging.transfer import gamma_decode, srgb_decode
@@ -59,6 +61,10 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def count(self, name: str) -> int:
+        """How many images a metric has a score of."""
+        return sum(name in row for row in self.scores.values())
+
     def mean(self, name: str) -> float | None:
         """Mean of a metric over the images that have it, ``None`` if none has."""
         values = [row[name] for row in self.scores.values() if name in row]
@@ -88,7 +94,7 @@ def score_folder(request: Request) -> Outcome:
     references = dict(_images(request.ref, outcome)) if request.ref else {}
     if request.ref:
         outcome.problems += [f"{references[stem]}: has no prediction" for stem in references if stem not in names]
-    for stem, path in track(sorted(names.items()), "scoring", len(names)):
+    for stem, path in track(sorted(names.items()), "scoring", len(names), console=Console(stderr=True)):
         try:
             subject = _load(request, settings, stem, path, references, device, outcome)
         except HdrbenchError as error:
@@ -96,7 +102,8 @@ def score_folder(request: Request) -> Outcome:
             continue
         outcome.scores[path.name] = {}
         for name in here:
-            if metrics.get(name).needs != "reference" or subject.ref is not None:
+            has = {"reference": subject.ref is not None, "stack": subject.stack is not None, "nothing": True}
+            if has[metrics.get(name).needs]:
                 _score_one(name, subject, path, outcome)
     return outcome
 
@@ -117,6 +124,8 @@ def _score_one(name: str, subject: scoring.Subject, path: Path, outcome: Outcome
 
 
 def _check(request: Request) -> None:
+    if not request.names:
+        raise HdrbenchError("no metric was asked for; `hdrbench metrics list` names them")
     needs = {name: metrics.get(name).needs for name in request.names}
     for name, need in needs.items():
         if need == "reference" and request.ref is None:
@@ -135,8 +144,12 @@ def _check(request: Request) -> None:
 def _images(folder: Path, outcome: Outcome) -> Iterator[tuple[str, Path]]:
     """List a folder's images by stem; files that are no images, and all but the first of one stem, are problems."""
     taken: dict[str, Path] = {}
-    for path in sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")):
-        if path.suffix.lower() not in (*HDR_SUFFIXES, *LDR_SUFFIXES):
+    for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
+        if path.is_dir():
+            outcome.problems.append(f"{path}: is a folder; only the images of {folder} itself are scored")
+        elif not path.is_file():
+            outcome.problems.append(f"{path}: is a link that leads nowhere, or no ordinary file")
+        elif path.suffix.lower() not in (*HDR_SUFFIXES, *LDR_SUFFIXES):
             outcome.problems.append(f"{path}: is not an image of a kind that is read here")
         elif path.stem in taken:
             outcome.problems.append(f"{path}: has the same name as {taken[path.stem].name}, which was scored")
@@ -161,14 +174,36 @@ def _load(
             ref = _reference(request, path, pred, references.get(stem))
         except HdrbenchError as error:
             outcome.problems.append(str(error))
-    stack = None if request.stack is None else _read_stack(request.stack / stem, path, pred).to(device)
+    stack = None
+    if request.stack is not None:
+        try:
+            stack = _read_stack(request.stack / stem, path, pred).to(device)
+        except HdrbenchError as error:
+            outcome.problems.append(str(error))
     batches = to_batch(pred, device), None if ref is None else to_batch(ref, device)
     coded = _is_ldr(path) and request.ldr_as is None
-    if ref is not None and settings.normalisation == "none" and ref.max() > settings.peak:
-        outcome.notes.append(
-            f"{path.name}: its reference reaches {ref.max():g}, above the protocol's peak {settings.peak:g}"
-        )
+    _note_surprises(outcome, path, settings, pred, ref, coded=coded)
     return scoring.Subject(settings, *batches, stack, coded=coded)
+
+
+def _note_surprises(
+    outcome: Outcome,
+    path: Path,
+    settings: protocol.Protocol,
+    pred: np.ndarray,
+    ref: np.ndarray | None,
+    *,
+    coded: bool,
+) -> None:
+    if coded:
+        outcome.notes.append(
+            f"{path.name}: display codes, scored as they are; the linear domain is then that of the codes"
+        )
+    elif settings.normalisation == "none":
+        for what, image in (("its reference", ref), ("it", pred)):
+            if image is not None and image.max() > settings.peak:
+                text = f"{what} reaches {image.max():g}, above the protocol's peak {settings.peak:g}"
+                outcome.notes.append(f"{path.name}: {text}")
 
 
 def _reference(request: Request, path: Path, pred: np.ndarray, other: Path | None) -> np.ndarray:
@@ -195,6 +230,7 @@ def _read_stack(folder: Path, path: Path, pred: np.ndarray) -> torch.Tensor:
 
 
 def _read(path: Path, ldr_as: str | None) -> np.ndarray:
+    headers.guard(path)
     if not _is_ldr(path):
         return read_hdr(path)
     codes = read_ldr(path)

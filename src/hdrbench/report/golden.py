@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
@@ -30,12 +31,12 @@ def run_checks(golden: Golden, only: str | None, *, verbose: bool) -> int:
     Raises
     ------
     HdrbenchError
-        If nothing is left to compare.
+        If nothing is left to compare, or nothing could be compared.
     """
     chosen = [entry for entry in golden.entries if (only or "").lower() in entry["metric"].lower()]
     if not chosen:
         raise HdrbenchError(f"no reference value is of a metric called '{only}'")
-    results = [compare(entry, golden) for entry in track(chosen, "comparing")]
+    results = [compare(entry, golden) for entry in track(chosen, "comparing", console=Console(stderr=True))]
     families: dict[tuple[str, str], list[Comparison]] = defaultdict(list)
     for result in results:
         families[result.metric, result.implementation].append(result)
@@ -48,6 +49,8 @@ def run_checks(golden: Golden, only: str | None, *, verbose: bool) -> int:
         for group in [[result] for result in family] if verbose else [family]:
             table.add_row(*_row(group))
     show(table)
+    if all(result.skipped for result in results):
+        raise HdrbenchError(f"none of the {len(results)} values could be compared: {results[0].skipped}")
     reasons = dict.fromkeys(f"{result.metric}: {result.skipped}" for result in results if result.skipped)
     for reason in reasons:
         print(f"skipped  {reason}")

@@ -26,7 +26,8 @@ def print_scores(request: Request, outcome: Outcome) -> None:
     for image, row in outcome.scores.items():
         table.add_row(image, *(_text(row.get(name)) for name in request.names))
     table.add_section()
-    table.add_row(f"mean of {len(outcome.scores)}", *(_text(outcome.mean(name)) for name in request.names))
+    table.add_row("mean", *(_text(outcome.mean(name)) for name in request.names))
+    table.add_row("images", *(str(outcome.count(name)) for name in request.names))
     show(table)
     for note in outcome.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -42,11 +43,12 @@ def write_csv(path: Path, request: Request, outcome: Outcome) -> None:
     """Write a line per image and one of means, in full precision; a value that is missing stays empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", *request.names])
+    writer.writerow(["image", *request.names, "protocol"])
+    name = f"{request.protocol_name} {protocol.get(request.protocol_name).digest()}"
     for image, row in outcome.scores.items():
-        writer.writerow([image, *(row.get(name, "") for name in request.names)])
-    means = (outcome.mean(name) for name in request.names)
-    writer.writerow(["mean", *("" if mean is None else mean for mean in means)])
+        writer.writerow([image, *(row.get(metric, "") for metric in request.names), name])
+    means = (outcome.mean(metric) for metric in request.names)
+    writer.writerow(["mean", *("" if mean is None else mean for mean in means), name])
     write_atomically(path, text.getvalue())
 
 

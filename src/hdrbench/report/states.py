@@ -56,7 +56,7 @@ _ROWS = [
         "Cannot be computed here: a user study, a proprietary tool, or private data.",
         "idle",
     ),
-    ("not_implemented", "–", "not implemented", "The method or the metric is not in this repository yet.", "idle"),
+    ("not_implemented", "–", "not implemented", "The method is not in this repository yet.", "idle"),
 ]
 
 STATES: dict[str, State] = {row[0]: State(*row) for row in _ROWS}
