@@ -1,66 +1,74 @@
-"""Folders of real exposure stacks: loader of ``kalantari``, ``kalantari_oxford`` and ``real_hdrv``.
+"""Folders of real exposure stacks: one folder per scene.
 
-Every such set is ``<folder>/<split folder>/<scene>/`` with LDR files, an exposure text and an HDR file. What differs is
-in the card's options:
+What differs between such sets is in the card's options. Patterns are globs within the scene's folder; those of ``hdr``
+and ``label`` may begin with ``{split}/`` or ``{set}/``, the folder of the split or of the whole set. ``{scene}`` stands
+for the scene's name.
 
 ``folder``, ``splits``
-    Folder under ``HDRBENCH_DATA``, and the folder of each split.
-``ldr``
-    Glob pattern of the LDR files; sorted names are in ascending exposure.
-``hdr``, ``hdr_optional``
-    Glob pattern of the reference, one file, and the splits in which scenes may lack it.
-``exposures``, ``exposure_unit``
-    Glob pattern of the exposure text, one file, and what its numbers are: ``stops`` (time = 2**value) or ``times``.
+    Folder under ``HDRBENCH_DATA``, and of each split the folder in it, or ``{folder: ..., scenes: [...]}``.
+``ldr``, ``count``
+    Pattern of the LDR files, and how many of them a scene has; ``null`` for two or more.
+``hdr``, ``hdr_optional``, ``hdr_scale``
+    Pattern of the radiance reference, one file, or null; the splits in which scenes may lack it; ``saturation`` if 1 is
+    the saturation of the shortest exposure, ``relative`` if its scale is its maker's.
+``label``
+    Pattern of a display-referred reference, one file (see `load_label`), or null.
+``exposures``, ``exposure_unit``, ``order``
+    See `hdrbench.datasets.exposures`.
 ``ignored``
-    Glob patterns of files that belong to the set and are not used.
-``count``, ``size``, ``divisor``
-    Exposures per scene; [height, width] or null; the code value that becomes 1, or null for the full range.
+    Glob patterns of files and folders that belong to the set and are not used.
+``size``, ``bits``, ``divisor``
+    [height, width]; depth of the LDR files; the code value that becomes 1. Null means any, any, and the full range.
 """
 
-import hashlib
-import json
-import math
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hdrbench.datasets import files
+from hdrbench.datasets import scenes
+from hdrbench.datasets.exposures import check_options, exposure_text, only, timed_frames
 from hdrbench.datasets.scene import Image, Scene
-from hdrbench.errors import DataMissingError, HdrbenchError, ImageError, unknown
-from hdrbench.imaging.io import read_hdr, read_ldr, require_same_size
+from hdrbench.datasets.scenes import Problem, Wanted, open_hdr, open_ldr
+from hdrbench.errors import DataMissingError, HdrbenchError, unknown
+from hdrbench.imaging.io import LDR_SUFFIXES, require_same_size
 
 if TYPE_CHECKING:
     from hdrbench.datasets.catalog import Card
-
-# No camera brackets wider; numbers further apart are times taken for stops.
-MOST_STOPS = 24
 
 OPTIONS = (
     "folder",
     "splits",
     "ldr",
+    "count",
     "hdr",
     "hdr_optional",
+    "hdr_scale",
+    "label",
     "exposures",
     "exposure_unit",
+    "order",
     "ignored",
-    "count",
     "size",
+    "bits",
     "divisor",
 )
 
+SCALES = ("saturation", "relative")
+
 
 def _split_folder(card: "Card", split: str) -> Path:
-    folder = files.data_root() / card.options["folder"]
-    for place in (folder, folder / card.options["splits"][split]):
-        if not place.is_dir():
-            raise DataMissingError(f"{card.name}: folder {place} is missing; get it from {card.homepage}")
-    return folder / card.options["splits"][split]
+    place = card.options["splits"][split]
+    return scenes.require_folder(card, card.options["folder"], place if isinstance(place, str) else place["folder"])
 
 
 def scene_names(card: "Card", split: str) -> list[str]:
-    """List the scenes of a split: the names of its sub-folders, sorted."""
-    return sorted(p.name for p in _split_folder(card, split).iterdir() if p.is_dir() and not p.name.startswith("."))
+    """List the scenes of a split: its sub-folders, or those that the card names as far as they are there."""
+    place = card.options["splits"][split]
+    found = [p.name for p in scenes.sub_folders(_split_folder(card, split)) if not _ignored(card, p)]
+    return found if isinstance(place, str) else [name for name in place["scenes"] if name in found]
+
+
+def _ignored(card: "Card", path: Path) -> bool:
+    return any(path.match(pattern) for pattern in card.options["ignored"])
 
 
 def load_scene(card: "Card", split: str, scene: str) -> Scene:
@@ -69,149 +77,148 @@ def load_scene(card: "Card", split: str, scene: str) -> Scene:
     Raises
     ------
     HdrbenchError
-        The split has no such scene, or its exposure text is wrong.
+        The split has no such scene, or its exposures are wrong.
     DataMissingError
         Files are missing.
     ImageError
         A file is broken, or the sizes differ.
     """
-    names = scene_names(card, split)
-    if scene not in names:
-        raise unknown(f"scene of {card.name}/{split}", scene, names)
-    folder = _split_folder(card, split) / scene
-    times = _times(card, folder)
-    paths = _ldr_paths(card, folder)
-    reference = _reference(card, split, folder)
-    ldrs: list[Image] = [read_ldr(path, divisor=card.options["divisor"]) for path in paths]
-    hdr = None if reference is None else read_hdr(reference)
+    folder = _scene_folder(card, split, scene)
+    paths, times = timed_frames(card, folder, _ldr_paths(card, folder))
+    reference = _reference(card, split, scene)
+    ldrs = [open_ldr(path, bits=card.options["bits"], divisor=card.options["divisor"]) for path in paths]
+    hdr = None if reference is None else open_hdr(reference)
     images = {str(path): image for path, image in zip(paths, ldrs, strict=True)}
     require_same_size(images if hdr is None else {**images, str(reference): hdr})
+    if card.options["order"] == "brightness":
+        ldrs.sort(key=lambda image: float(image.mean(dtype="float64")))
     return Scene(scene, tuple(ldrs), times, hdr)
 
 
+def load_label(card: "Card", split: str, scene: str) -> Image:
+    """Read the display-referred reference of a scene, such as SICE's hand-picked fusion.
+
+    Returns
+    -------
+    numpy.ndarray
+        (H, W, 3) float32 RGB in [0, 1].
+
+    Raises
+    ------
+    HdrbenchError
+        The data set has none, or it is missing or broken.
+    """
+    path = _label(card, split, scene)
+    if path is None:
+        raise HdrbenchError(f"{card.name}: has no display-referred references; its card names no 'label'")
+    return open_ldr(path, bits=None, divisor=None)
+
+
+def _scene_folder(card: "Card", split: str, scene: str) -> Path:
+    folder, place = _split_folder(card, split) / scene, card.options["splits"][split]
+    listed = isinstance(place, str) or scene in place["scenes"]
+    if not scenes.is_name(scene) or not folder.is_dir() or _ignored(card, folder) or not listed:
+        raise unknown(f"scene of {card.name}/{split}", scene, scene_names(card, split))
+    return folder
+
+
 def _ldr_paths(card: "Card", folder: Path) -> list[Path]:
-    paths = sorted(folder.glob(card.options["ldr"]))
-    if len(paths) != card.options["count"]:
+    found = scenes.in_order(folder.glob(scenes.fill(card.options["ldr"], folder.name)))
+    paths = [path for path in found if path.suffix.lower() in LDR_SUFFIXES and not _ignored(card, path)]
+    count = card.options["count"]
+    if len(paths) < 2 or count not in (None, len(paths)):
+        fix = "remove the extra ones" if count and len(paths) > count else f"get the scene again from {card.homepage}"
         raise DataMissingError(
-            f"{folder}: {len(paths)} files match '{card.options['ldr']}', expected {card.options['count']}; "
-            f"get the scene again from {card.homepage}"
+            f"{folder}: {len(paths)} files match '{card.options['ldr']}', expected {count or 'at least 2'}; {fix}"
         )
     return paths
 
 
-def _only(card: "Card", folder: Path, pattern: str, what: str) -> Path:
-    found = sorted(folder.glob(pattern))
-    if not found:
-        raise DataMissingError(f"{folder / pattern}: the {what} is missing; get the scene again from {card.homepage}")
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
-        raise HdrbenchError(f"{folder}: expected one {what} matching '{pattern}', got {names}; remove the others")
-    return found[0]
+def _one(card: "Card", split: str, scene: str, pattern: str, what: str) -> Path:
+    split_folder = _split_folder(card, split)
+    bases = {"{split}/": split_folder, "{set}/": scenes.require_folder(card, card.options["folder"])}
+    for mark, base in bases.items():
+        if pattern.startswith(mark):
+            return only(card, base, scenes.fill(pattern.removeprefix(mark), scene), what)
+    return only(card, split_folder / scene, scenes.fill(pattern, scene), what)
 
 
-def _reference(card: "Card", split: str, folder: Path) -> Path | None:
-    pattern = card.options["hdr"]
-    if split in card.options["hdr_optional"] and not list(folder.glob(pattern)):
+def _reference(card: "Card", split: str, scene: str) -> Path | None:
+    if card.options["hdr"] is None:
         return None
-    return _only(card, folder, pattern, "reference")
+    try:
+        return _one(card, split, scene, card.options["hdr"], "reference")
+    except DataMissingError:
+        if split in card.options["hdr_optional"]:
+            return None
+        raise
 
 
-def _times(card: "Card", folder: Path) -> tuple[float, ...]:
-    """Read the relative exposure times, the shortest = 1."""
-    count, unit = card.options["count"], card.options["exposure_unit"]
-    path = _only(card, folder, card.options["exposures"], "exposure text")
-    values = _numbers(path)
-    wanted = f"{count} ascending {unit}, one per line"
-    if len(values) != count:
-        raise HdrbenchError(f"{path}: expected {wanted}, got {len(values)} numbers; correct the file")
-    if any(later <= earlier for earlier, later in pairwise(values)):
-        raise HdrbenchError(f"{path}: expected {wanted}, got {values}; correct the file")
-    if unit == "stops":
-        if values[-1] - values[0] > MOST_STOPS:
-            raise HdrbenchError(f"{path}: {values} span over {MOST_STOPS} stops; if they are times, say so in the card")
-        return tuple(2.0 ** (value - values[0]) for value in values)
-    if values[0] <= 0:
-        raise HdrbenchError(f"{path}: expected {wanted} above 0, got {values}; if they are stops, say so in the card")
-    return tuple(value / values[0] for value in values)
+def _label(card: "Card", split: str, scene: str) -> Path | None:
+    return None if card.options["label"] is None else _one(card, split, scene, card.options["label"], "label")
 
 
-def _numbers(path: Path) -> list[float]:
-    numbers = []
-    # Real files end their lines with LF, CR LF, or not at all.
-    for word in path.read_text(encoding="utf-8-sig", errors="replace").split():
-        try:
-            number = float(word)
-        except ValueError:
-            raise HdrbenchError(f"{path}: '{word}' is not a number; expected one exposure per line") from None
-        if not math.isfinite(number):
-            raise HdrbenchError(f"{path}: '{word}' is not a finite number; expected one exposure per line")
-        numbers.append(number)
-    return numbers
+def used(card: "Card", split: str, scene: str) -> list[Path]:
+    """List the files of a scene that are read.
+
+    Raises
+    ------
+    HdrbenchError
+        One is missing.
+    """
+    folder = _scene_folder(card, split, scene)
+    single = (_reference(card, split, scene), _label(card, split, scene), exposure_text(card, folder))
+    return [*_ldr_paths(card, folder), *(path for path in single if path is not None)]
 
 
-def _used(card: "Card", split: str, scene: str) -> list[Path]:
-    """List the files of a scene that are read."""
+def scene_problems(card: "Card", split: str, scene: str) -> list[Problem]:
+    """Check one scene: its files, exposures and sizes, and that every image can be read whole."""
+    folder, options = _split_folder(card, split) / scene, card.options
+    found, files = [], []
+    try:
+        files = used(card, split, scene)
+        paths, _ = timed_frames(card, folder, _ldr_paths(card, folder))
+        reference, label = _reference(card, split, scene), _label(card, split, scene)
+    except HdrbenchError as error:
+        found.append(Problem(str(error)))
+    else:
+        most = 2.0 if options["hdr_scale"] == "saturation" else None  # a stop above what the shortest can hold
+        known = options["order"] != "brightness"
+        wanted = Wanted(options["bits"], options["divisor"], options["size"], hdr_most=most, brightening=known)
+        found += scenes.image_problems(card, paths, reference, wanted)
+        if label is not None:
+            found += scenes.image_problems(card, [label], None, Wanted(None, None))
+    return found + [Problem(text, fatal=False) for text in _extra(card, split, scene, files)]
+
+
+def _extra(card: "Card", split: str, scene: str, known: list[Path]) -> list[str]:
     folder = _split_folder(card, split) / scene
-    patterns = [card.options[key] for key in ("ldr", "hdr", "exposures")]
-    return [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    if not known:  # some file is missing, so what is there cannot be told from what is extra; go by the patterns
+        patterns = [card.options[key] for key in ("ldr", "hdr", "exposures") if isinstance(card.options[key], str)]
+        known = [path for pattern in patterns for path in folder.glob(scenes.fill(pattern, scene))]
+    extra = [p for p in scenes.in_order(folder.iterdir()) if p not in known and not _ignored(card, p)]
+    return [f"{path}: unexpected; remove it, or list it under 'ignored' in the card" for path in extra]
+
+
+def _split_problems(card: "Card", split: str) -> list[str]:
+    folder = _split_folder(card, split)
+    place = card.options["splits"][split]
+    listed = [] if isinstance(place, str) else place["scenes"]
+    missing = [name for name in listed if name not in scene_names(card, split)]
+    return [
+        *(f"{folder / name}: the scene is missing; get it from {card.homepage}" for name in missing),
+        *scenes.link_problems(folder),
+    ]
 
 
 def verify(card: "Card") -> list[str]:
-    """Check every scene: files, counts, exposure texts, sizes, and that every image can be read whole."""
-    if card.options["exposure_unit"] not in ("stops", "times"):
-        raise unknown(f"exposure unit of card {card.name}", card.options["exposure_unit"], ("stops", "times"))
-    problems = []
-    for split, expected in card.splits.items():
-        try:
-            names = scene_names(card, split)
-        except DataMissingError as error:
-            problems.append(str(error))
-            continue
-        if expected is not None and len(names) != expected:
-            place = _split_folder(card, split)
-            problems.append(f"{place}: {len(names)} scenes, expected {expected}; get the rest from {card.homepage}")
-        for name in names:
-            problems += _scene_problems(card, split, name)
-    return list(dict.fromkeys(problems))
-
-
-def _scene_problems(card: "Card", split: str, name: str) -> list[str]:
-    problems = []
-    try:
-        scene = load_scene(card, split, name)
-    except ImageError as error:
-        problems.append(f"{error}; or get the scene again from {card.homepage}")
-    except HdrbenchError as error:
-        problems.append(str(error))
-    else:
-        if scene.hdr is not None and scene.hdr.max() > 2:  # a stop above what the shortest exposure can hold
-            reference = _reference(card, split, _split_folder(card, split) / name)
-            problems.append(
-                f"{reference}: reaches {scene.hdr.max():.4g}; expected 1 = saturation of the shortest exposure"
-            )
-        size, wanted = scene.ldrs[0].shape[:2], card.options["size"]
-        if wanted is not None and list(size) != wanted:
-            folder = _split_folder(card, split) / name
-            problems.append(f"{folder}: images are {size[1]}x{size[0]}, expected {wanted[1]}x{wanted[0]}")
-    folder = _split_folder(card, split) / name
-    known = {path.name for path in _used(card, split, name)}
-    for path in sorted(folder.iterdir()):
-        ignored = path.name.startswith(".") or any(path.match(pattern) for pattern in card.options["ignored"])
-        if path.name not in known and not ignored:
-            problems.append(f"{path}: unexpected; remove it, or list it under 'ignored' in the card")
-    return problems
+    """Check every scene: files, counts, exposures, sizes, and that every image can be read whole."""
+    check_options(card)
+    if card.options["hdr_scale"] not in SCALES:
+        raise unknown(f"hdr_scale of card {card.name}", card.options["hdr_scale"], SCALES)
+    return scenes.verify_scenes(card, scene_names, _split_problems, scene_problems)
 
 
 def fingerprint(card: "Card") -> dict[str, Any]:
     """Identify the content: a digest of exactly the files that are read, and of the card's options."""
-    used, scenes = [], {}
-    for split in card.splits:
-        names = scene_names(card, split)
-        scenes[split] = len(names)
-        for name in names:
-            used += _used(card, split, name)
-    content = files.digest(files.data_root(), used)
-    # The options decide what the files mean: divisor, unit of the exposures, which file is which.
-    meaning = json.dumps([content["digest"], card.options, card.splits], sort_keys=True)
-    digest = hashlib.sha256(meaning.encode()).hexdigest()
-    return {"name": card.name, **content, "digest": digest, "scenes": scenes}
+    return scenes.fingerprint_scenes(card, scene_names, used)

@@ -1,0 +1,156 @@
+"""Checksums of a data set, which a user can keep: one file ``<HDRBENCH_DATA>/<name>.sha256``.
+
+The file is what ``sha256sum`` writes, with paths relative to ``HDRBENCH_DATA``, so ``sha256sum -c`` there checks it
+without us. It covers exactly the files that a loader reads.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hdrbench.datasets import catalog, files, hdri
+from hdrbench.datasets.survey import loader_of
+from hdrbench.errors import HdrbenchError
+
+if TYPE_CHECKING:
+    from hdrbench.datasets.catalog import Card
+
+
+WITHOUT_FILES = ("synthetic", "card only")
+
+
+@dataclass(frozen=True)
+class Full:
+    """What a full verification found.
+
+    Attributes
+    ----------
+    problems
+        One line each; empty if all is well.
+    manifest
+        The manifest; ``None`` where the data set has no files, or was not fit to be recorded.
+    written
+        Whether the manifest was written now, because there was none.
+    files
+        Number of files whose checksums were compared or recorded.
+    """
+
+    problems: tuple[str, ...]
+    manifest: Path | None
+    written: bool
+    files: int
+
+
+def manifest_path(name: str) -> Path:
+    """Return where the manifest of a data set lies, or would lie.
+
+    Raises
+    ------
+    DataMissingError
+        ``HDRBENCH_DATA`` is not set, or names no folder.
+    """
+    return files.data_root() / f"{name}.sha256"
+
+
+def verify_full(name: str) -> Full:
+    """Verify layout, counts and images, then compare every file's checksum with the manifest.
+
+    Where there is no manifest and nothing is wrong, it is written. It is never changed afterwards: delete it to record
+    the data set as it is now.
+
+    Raises
+    ------
+    HdrbenchError
+        There is no such data set, or its card or manifest is wrong, or the manifest cannot be written.
+    """
+    card = catalog.card(name)
+    problems = catalog.verify(name)
+    if card.kind in WITHOUT_FILES:
+        return Full(tuple(problems), None, False, 0)
+    path = manifest_path(name)
+    if path.exists():
+        recorded = read_manifest(path)
+        return Full((*problems, *_compare(card, path, recorded)), path, False, len(recorded))
+    if problems:
+        return Full(tuple(problems), None, False, 0)
+    sums = checksums(card)
+    _write(path, sums)
+    return Full((), path, True, len(sums))
+
+
+def checksums(card: "Card") -> dict[str, str]:
+    """Compute the SHA-256 of every file that is read, by path relative to ``HDRBENCH_DATA``."""
+    root = files.data_root()
+    found = sorted({path.relative_to(root).as_posix(): path for path in _paths(card)}.items())
+    return {relative: _sha256(path) for relative, path in found}
+
+
+def _paths(card: "Card") -> list[Path]:
+    """List the files that are read: scene by scene, or where scenes are made from maps, ``sources`` or the maps."""
+    if card.kind in WITHOUT_FILES:
+        return []
+    loader = loader_of(card)
+    if hasattr(loader, "used"):
+        return [
+            p for split in card.splits for s in loader.scene_names(card, split) for p in loader.used(card, split, s)
+        ]
+    if hasattr(loader, "sources"):
+        return loader.sources(card)
+    return [path for split in card.splits for path in hdri.maps(card, split)]
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_manifest(path: Path) -> dict[str, str]:
+    """Read a manifest: SHA-256 by path.
+
+    Raises
+    ------
+    HdrbenchError
+        A line is not what ``sha256sum`` writes.
+    """
+    found: dict[str, str] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        digest, mark, relative = line.partition("  ")
+        if not mark or len(digest) != 64 or not relative:
+            raise HdrbenchError(f"{path}: line {number} is not '<sha256>  <path>'; delete the file to write it anew")
+        found[relative] = digest
+    return found
+
+
+def _write(path: Path, sums: dict[str, str]) -> None:
+    for relative in sums:
+        if "\n" in relative or "\\" in relative:
+            raise HdrbenchError(f"{relative!r}: such a name cannot stand in a manifest; rename the file")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text("".join(f"{digest}  {relative}\n" for relative, digest in sums.items()), encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise HdrbenchError(f"{path}: cannot be written ({error.strerror}); make the folder writable") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _compare(card: "Card", path: Path, recorded: dict[str, str]) -> list[str]:
+    root, problems = files.data_root(), []
+    for relative, digest in recorded.items():
+        if not (root / relative).is_file():
+            problems.append(f"{root / relative}: is recorded in {path.name} but missing; get it from {card.homepage}")
+        elif (now := _sha256(root / relative)) != digest:
+            problems.append(
+                f"{root / relative}: its content changed, SHA-256 {now[:12]}, recorded {digest[:12]}; "
+                f"get it again from {card.homepage}, or delete {path} if the change is meant"
+            )
+    try:
+        new = {p.relative_to(root).as_posix() for p in _paths(card)} - recorded.keys()
+    except HdrbenchError:  # the verification before has named what is missing
+        new = set()
+    return problems + [
+        f"{root / name}: is not recorded in {path.name}; delete {path} if it belongs" for name in sorted(new)
+    ]

@@ -1,0 +1,261 @@
+"""Somebody's own exposure bracket: files in any order, exposures from EXIF or from a text file."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from hdrbench.errors import DataMissingError, HdrbenchError, ImageError, unknown
+from hdrbench.imaging.io import LDR_SUFFIXES, Image, read_ldr, require_same_size
+
+UNITS = ("seconds", "reciprocals", "stops")
+MOST_STOPS = 24  # No camera brackets wider; exposures further apart are in another unit than was said.
+SAME = 1e-6  # ratio less one, far below what cameras can set
+
+_EXIF_FOLDER, _ORIENTATION = 0x8769, 0x0112
+_TIME, _F_NUMBER, _ISO = 0x829A, 0x829D, 0x8827
+
+
+@dataclass(frozen=True)
+class ExposureList:
+    """A text file of exposures.
+
+    Attributes
+    ----------
+    path
+        Lines of ``NAME EXPOSURE``, or exposures alone, which then belong to the frames in the order given (of a folder:
+        sorted by name). Commas may separate them; lines that begin with ``#`` are comments.
+    unit
+        ``"seconds"`` (``0.008`` or ``1/125``), ``"reciprocals"`` (125 stands for 1/125 s), or ``"stops"`` (EV, log2).
+    """
+
+    path: Path
+    unit: str
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """An exposure stack in ascending order of exposure.
+
+    Attributes
+    ----------
+    paths
+        The files.
+    images
+        (H, W, 3) float32 RGB in [0, 1], display-referred, one size, upright.
+    times
+        Relative exposures, the shortest = 1, strictly ascending.
+    """
+
+    paths: tuple[Path, ...]
+    images: tuple[Image, ...]
+    times: tuple[float, ...]
+
+
+def find_frames(inputs: Sequence[Path]) -> list[Path]:
+    """List the frames that files and folders stand for; of a folder, its PNG, TIFF and JPEG files sorted by name.
+
+    Raises
+    ------
+    DataMissingError
+        There are fewer than two, or an input does not exist.
+    HdrbenchError
+        A file is named twice.
+    """
+    frames: dict[Path, Path] = {}
+    for given in inputs:
+        if not given.exists():
+            raise DataMissingError(f"{given}: no such file or folder")
+        for path in _images_in(given) if given.is_dir() else [given]:
+            if path.resolve() in frames:
+                raise HdrbenchError(f"{path}: is named twice; name each frame once")
+            frames[path.resolve()] = path
+    if len(frames) < 2:
+        places = ", ".join(str(path) for path in inputs) or "no files"
+        raise DataMissingError(f"{places}: {len(frames)} frames, expected at least 2 ({', '.join(LDR_SUFFIXES)})")
+    return list(frames.values())
+
+
+def read_bracket(inputs: Sequence[Path], listed: ExposureList | None = None) -> Bracket:
+    """Read a bracket and put it in order.
+
+    Frames are turned upright by their orientation tag, since the result is a picture of its own.
+
+    Parameters
+    ----------
+    inputs
+        Files, or a folder of them.
+    listed
+        Where the exposures are written; ``None`` takes them from EXIF.
+
+    Raises
+    ------
+    DataMissingError
+        Frames or exposures are missing.
+    HdrbenchError
+        Exposures that cannot be: the same for two frames, too far apart, or less light for longer ones.
+    ImageError
+        A frame is broken, or the sizes differ.
+    """
+    paths = find_frames(inputs)
+    images = {str(path): _upright(read_ldr(path), _exif(path).get(_ORIENTATION, 1)) for path in paths}
+    require_same_size(images)
+    exposures = exif_exposures(paths) if listed is None else listed_exposures(listed, paths)
+    ordered = sorted(zip(exposures, paths, strict=True))
+    for (earlier, first), (later, second) in pairwise(ordered):
+        if later <= earlier * (1 + SAME):
+            raise HdrbenchError(f"{first} and {second} have the same exposure; leave one out, or correct the exposures")
+    (_, first), (highest, last) = ordered[0], ordered[-1]
+    if images[str(last)].mean() <= images[str(first)].mean():
+        raise HdrbenchError(
+            f"{last}: should be brighter than {first}, exposed {math.log2(highest):.1f} stops less, but is not; "
+            f"correct the exposures, or say in which unit they are ({', '.join(UNITS)})"
+        )
+    times = tuple(exposure for exposure, _ in ordered)
+    return Bracket(tuple(path for _, path in ordered), tuple(images[str(path)] for _, path in ordered), times)
+
+
+def exif_exposures(paths: Sequence[Path]) -> list[float]:
+    """Compute exposures from EXIF: ``time * ISO / aperture**2``, as far as the frames state these, the smallest = 1.
+
+    Raises
+    ------
+    DataMissingError
+        A frame has no exposure time, or only some have an aperture or ISO speed.
+    HdrbenchError
+        The exposures are too far apart.
+    ImageError
+        A frame's metadata are broken.
+    """
+    tags = [_exif(path) for path in paths]
+    stops = [0.0] * len(paths)
+    for key, word, power in ((_TIME, "exposure time", 1), (_ISO, "ISO speed", 1), (_F_NUMBER, "aperture", -2)):
+        without = [path for path, tag in zip(paths, tags, strict=True) if key not in tag]
+        if without and (key == _TIME or len(without) < len(paths)):
+            others = "" if len(without) == len(paths) else ", but others have"
+            raise DataMissingError(f"{without[0]}: has no EXIF {word}{others}; give the exposures in a text file")
+        if not without:
+            stops = [stop + power * math.log2(tag[key]) for stop, tag in zip(stops, tags, strict=True)]
+    return _relative(paths[0].parent, stops)
+
+
+def listed_exposures(listed: ExposureList, paths: Sequence[Path]) -> list[float]:
+    """Read the exposures of `paths` from a text file, the smallest = 1.
+
+    Raises
+    ------
+    DataMissingError
+        The file, or the exposure of a frame, is missing.
+    HdrbenchError
+        A line cannot be read, or names a frame that is not there or was named before, or the exposures are too far apart.
+    """
+    if listed.unit not in UNITS:
+        raise unknown("unit of exposures", listed.unit, UNITS)
+    entries = _entries(listed)
+    names = [name for name, _ in entries]
+    if not any(names):
+        if len(entries) != len(paths):
+            raise DataMissingError(
+                f"{listed.path}: {len(entries)} exposures for {len(paths)} frames; give one for each"
+            )
+        return _relative(listed.path, [stop for _, stop in entries])
+    if not all(names):
+        raise HdrbenchError(f"{listed.path}: only some lines name a frame; name it in every line, or in none")
+    frames = [path.name for path in paths]
+    for name in names:
+        if names.count(name) > 1:
+            raise HdrbenchError(f"{listed.path}: '{name}' is listed twice; remove one line")
+        if frames.count(name) != 1:
+            problem = "which is not among the frames" if name not in frames else "which several frames are called"
+            raise HdrbenchError(f"{listed.path}: lists '{name}', {problem}; correct the list, or the frames given")
+    for path in paths:
+        if path.name not in names:
+            raise DataMissingError(f"{listed.path}: has no exposure for {path}; add a line '{path.name} EXPOSURE'")
+    return _relative(listed.path, [entries[names.index(name)][1] for name in frames])
+
+
+def _relative(place: Path, stops: Sequence[float]) -> list[float]:
+    span = max(stops) - min(stops)
+    if span > MOST_STOPS:
+        raise HdrbenchError(
+            f"{place}: exposures {span:.0f} stops apart, expected at most {MOST_STOPS}; correct them, or say in which unit "
+            f"they are ({', '.join(UNITS)})"
+        )
+    return [2.0 ** (stop - min(stops)) for stop in stops]
+
+
+def _images_in(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in LDR_SUFFIXES and not p.name.startswith("."))
+
+
+def _entries(listed: ExposureList) -> list[tuple[str, float]]:
+    """Split the file into name and stops; the name is empty where none is given, and may hold spaces."""
+    try:
+        text = listed.path.read_text(encoding="utf-8-sig", errors="replace")
+    except FileNotFoundError:
+        raise DataMissingError(f"{listed.path}: no such file; it should list the exposures") from None
+    entries = []
+    for line in filter(None, (line.strip() for line in text.splitlines())):
+        words = re.split(r"[,\s]+", line.strip(","))
+        if all(_is_number(word) for word in words):
+            entries += [("", _stops(listed, word)) for word in words]
+        elif not line.startswith("#"):
+            name = line[: line.rindex(words[-1])].rstrip(", \t")
+            entries.append((name, _stops(listed, words[-1])))
+    return entries
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word.replace("/", "", 1))
+    except ValueError:
+        return False
+    return True
+
+
+def _stops(listed: ExposureList, word: str) -> float:
+    dividend, slash, divisor = word.partition("/")
+    try:
+        value = float(dividend) / float(divisor) if slash else float(dividend)
+    except (ValueError, ZeroDivisionError):
+        value = math.nan
+    if not math.isfinite(value) or (listed.unit != "stops" and value <= 0):
+        kind = "number" if listed.unit == "stops" else "number above 0"
+        raise HdrbenchError(f"{listed.path}: '{word}' is no exposure; expected a {kind}, in {listed.unit}")
+    if listed.unit == "stops":
+        return value
+    return math.log2(value) if listed.unit == "seconds" else -math.log2(value)
+
+
+def _exif(path: Path) -> dict[int, float]:
+    """Read the positive numbers among the tags used here; lenses without contacts report an aperture of 0."""
+    from PIL import Image as Pillow
+
+    found = {}
+    try:
+        with Pillow.open(path) as file:
+            exif = file.getexif()
+            tags = {**exif, **exif.get_ifd(_EXIF_FOLDER)}
+        for key in (_ORIENTATION, _TIME, _F_NUMBER, _ISO):
+            value = tags.get(key, 0)
+            number = float(value[0] if isinstance(value, tuple) else value)
+            if math.isfinite(number) and number > 0:
+                found[key] = number
+    except (OSError, SyntaxError, TypeError, ValueError, IndexError, Pillow.DecompressionBombError) as error:
+        raise ImageError(f"{path}: its metadata cannot be read ({error}); save it again without them") from None
+    return found
+
+
+def _upright(image: Image, orientation: float) -> Image:
+    """Turn an image as its EXIF orientation asks: 1 to 8, of which 1 is upright; other values ask for nothing."""
+    if orientation in (5, 6, 7, 8):
+        image = image.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)

@@ -1,0 +1,133 @@
+"""Checksums that a user can keep, and contact sheets."""
+
+import subprocess
+
+import cv2
+import pytest
+from tiny_sets import WRITERS, make
+
+from hdrbench.datasets import catalog, manifest
+from hdrbench.datasets.preview import preview
+from hdrbench.errors import HdrbenchError
+
+
+@pytest.fixture
+def kalantari(tmp_path, monkeypatch):
+    make("kalantari", tmp_path, monkeypatch)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_first_full_verification_writes_a_manifest_that_sha256sum_reads(name, tmp_path, monkeypatch):
+    make(name, tmp_path, monkeypatch)
+    first = manifest.verify_full(name)
+    assert first.problems == ()
+    assert first.written
+    assert first.manifest == tmp_path / f"{name}.sha256"
+    assert first.files == catalog.fingerprint(name)["files"]
+    check = subprocess.run(
+        ["sha256sum", "--check", "--strict", "--quiet", first.manifest.name], cwd=tmp_path, check=True
+    )
+    assert check.returncode == 0
+    second = manifest.verify_full(name)
+    assert (second.problems, second.written, second.files) == ((), False, first.files)
+
+
+def test_a_changed_byte_is_named(kalantari):
+    manifest.verify_full("kalantari")
+    path = kalantari / "kalantari/Test/Größe/HDRImg.hdr"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(bytes(data))
+    assert catalog.verify("kalantari") == []
+    problems = manifest.verify_full("kalantari").problems
+    assert len(problems) == 1
+    assert problems[0].startswith(f"{path}: its content changed, SHA-256 ")
+    assert "get it again from http" in problems[0]
+
+
+def test_new_and_lost_files_are_named(kalantari):
+    written = manifest.verify_full("kalantari").manifest
+    before = written.read_bytes()
+    (kalantari / "kalantari/Training/002").rename(kalantari / "kalantari/Training/003")
+    problems = manifest.verify_full("kalantari").problems
+    assert sum("is recorded in kalantari.sha256 but missing" in line for line in problems) == 5
+    assert sum("003" in line and "is not recorded in kalantari.sha256" in line for line in problems) == 5
+    assert written.read_bytes() == before
+
+
+def test_damaged_data_are_not_recorded(kalantari):
+    (kalantari / "kalantari/Training/001/HDRImg.hdr").write_bytes(b"")
+    found = manifest.verify_full("kalantari")
+    assert (len(found.problems), found.manifest, found.written) == (1, None, False)
+    assert not manifest.manifest_path("kalantari").exists()
+
+
+def test_missing_reference_after_recording(kalantari):
+    manifest.verify_full("kalantari")
+    (kalantari / "kalantari/Training/001/HDRImg.hdr").unlink()
+    problems = manifest.verify_full("kalantari").problems
+    assert len(problems) == 2
+    assert ": the reference is missing" in problems[0]
+    assert "is recorded in kalantari.sha256 but missing" in problems[1]
+
+
+def test_damaged_manifest(kalantari):
+    (kalantari / "kalantari.sha256").write_text("nonsense\n")
+    with pytest.raises(HdrbenchError, match=r"kalantari\.sha256: line 1 is not '<sha256>  <path>'; delete the file"):
+        manifest.verify_full("kalantari")
+
+
+@pytest.mark.parametrize("name", ["embedded_a", "usme_real_world"])
+def test_sets_without_files(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("HDRBENCH_DATA", str(tmp_path))
+    found = manifest.verify_full(name)
+    assert found.files == 0
+    assert manifest.checksums(catalog.card(name)) == {}
+    assert list(found.problems) == catalog.verify(name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["kalantari", "sice", "hdreye", "folder_of_photos"])
+def test_preview(name, tmp_path, monkeypatch):
+    make(name, tmp_path, monkeypatch)
+    found = preview(name, tmp_path / "sheets", count=3)
+    assert cv2.imread(str(found.png)).std() > 5
+    page = found.html.read_text(encoding="utf-8")
+    frames = sum(len(catalog.load_scene(name, *title.split(" (")[0].split("/", 1)).ldrs) for title in found.shown)
+    references = sum(
+        catalog.load_scene(name, *title.split(" (")[0].split("/", 1)).hdr is not None for title in found.shown
+    )
+    assert page.count("data:image/jpeg;base64,") == frames + references > 0
+    assert "http" not in page.replace(catalog.card(name).licence, "")
+    assert found.left_out == {}
+
+
+def test_preview_names_exposure_times(kalantari):
+    page = preview("kalantari", kalantari / "sheets", count=4).html.read_text(encoding="utf-8")
+    assert page.count("<figcaption>t = 16 (+4 EV)</figcaption>") == 4
+    assert "Größe" in page
+
+
+def test_preview_counts_what_is_left_out(kalantari):
+    (kalantari / "kalantari/Training/001/262A2616.tif").write_bytes(b"")
+    found = preview("kalantari", kalantari / "sheets", count=4)
+    assert list(found.left_out) == ["train/001"]
+    page = found.html.read_text(encoding="utf-8")
+    assert "Left out: 1" in page
+    assert "is empty (0 bytes)" in page
+
+
+def test_preview_escapes_names(tmp_path, monkeypatch):
+    make("folder_of_brackets", tmp_path, monkeypatch)
+    (tmp_path / "brackets/my café #1").rename(tmp_path / "brackets/<b>$x$ & y")
+    page = preview("folder_of_brackets", tmp_path / "sheets").html.read_text(encoding="utf-8")
+    assert "<b>" not in page
+    assert "&lt;b&gt;$x$ &amp; y" in page
+
+
+def test_preview_of_nothing_usable(kalantari):
+    for path in kalantari.rglob("262A2616.tif"):
+        path.write_bytes(b"")
+    with pytest.raises(HdrbenchError, match=r"kalantari: no scene can be shown: .*is empty"):
+        preview("kalantari", kalantari / "sheets")
