@@ -7,6 +7,8 @@ more than most networks do, so it is a field of the protocol.
 import torch
 from torch import Tensor
 
+from hdrbench.metrics.checks import check_pair
+
 # SMPTE ST 2084 (PQ), to the four decimals that the published CRF correction uses; luminance in cd/m2.
 PQ_M, PQ_N, PQ_C1, PQ_C2, PQ_C3 = 78.8438, 0.1593, 0.8359, 18.8516, 18.6875
 PQ_PEAK, DARKEST = 1e4, 0.005
@@ -36,16 +38,18 @@ def align(pred: Tensor, ref: Tensor, how: str, *, cd_per_unit: float = 1.0) -> T
     Raises
     ------
     ValueError
-        If a factor cannot be found because the prediction's median or maximum is not positive.
+        If there is no factor because a median or maximum is not positive, or on unequal shapes and values not finite.
     """
+    check_pair(pred, ref)
     pred, ref = pred.double(), ref.double()
     if how == "none":
         return pred
     if how == "crf":
         return crf_correction(pred * cd_per_unit, ref * cd_per_unit) / cd_per_unit
     here, there = (_statistic(image, how) for image in (pred, ref))
-    if not (here > 0).all():
-        raise ValueError(f"alignment '{how}' needs a positive {how} of the prediction, got {here.min().item():g}")
+    for what, found in (("prediction", here), ("reference", there)):
+        if not (found > 0).all():
+            raise ValueError(f"alignment '{how}' needs a positive {how} of the {what}, got {found.min().item():g}")
     return pred * (there / here).view(-1, 1, 1, 1)
 
 

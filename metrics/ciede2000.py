@@ -146,7 +146,7 @@ def _constants(name: str, peak: float) -> LabConstants:
     return CONSTANTS[name]
 
 
-def _blocks(*images: Tensor) -> Iterator[tuple[Planes, ...]]:
+def _blocks(*images: Tensor) -> Iterator[tuple[Any, ...]]:
     """Yield pixels of (3, P) images as float64 rows: of short arrays on a CPU, unless a gradient is asked for."""
     differentiable = torch.is_grad_enabled() and any(image.requires_grad for image in images)
     if differentiable or images[0].device.type != "cpu":

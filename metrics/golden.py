@@ -5,6 +5,7 @@ takes its place: a ``metrics_golden.json`` of the same form, with ``inputs/``, o
 """
 
 import json
+import math
 import os
 import re
 from collections.abc import Callable
@@ -63,7 +64,7 @@ class Golden:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One value of ours beside its reference; `skipped` says why there is none."""
+    """One value of ours beside its reference; `skipped` says why there is none, `failed` what stopped it."""
 
     id: str
     metric: str
@@ -72,6 +73,7 @@ class Comparison:
     tolerance: float
     ours: float | None = None
     skipped: str | None = None
+    failed: str | None = None
 
     @property
     def difference(self) -> float:
@@ -93,14 +95,17 @@ def load() -> Golden:
     HdrbenchError
         If there is no such file where ``HDRBENCH_GOLDEN`` points, or in the checkout.
     """
-    folder = Path(os.environ[VARIABLE]) if VARIABLE in os.environ else root() / "tests" / "golden"
+    folder = Path(os.environ[VARIABLE]).expanduser() if VARIABLE in os.environ else root() / "tests" / "golden"
     source = folder / "metrics_golden.json"
     if not source.is_file():
         raise HdrbenchError(
             f"{source}: file not found, the reference values of metrics; {VARIABLE} may name its folder"
         )
-    content = json.loads(source.read_text(encoding="utf-8"))
-    entries = [*content["entries"], *_jod(content), *_sharma(content), *_ppd(content)]
+    try:
+        content = json.loads(source.read_text(encoding="utf-8"))
+        entries = [*content["entries"], *_jod(content), *_sharma(content), *_ppd(content)]
+    except (ValueError, KeyError, TypeError) as error:
+        raise HdrbenchError(f"{source}: is damaged ({error!r}); get it again") from error
     return Golden(tuple(entries), folder)
 
 
@@ -137,10 +142,14 @@ def compare(entry: Entry, golden: Golden) -> Comparison:
         return Comparison(*about, skipped=f"{entry['id']}: pyiqa and the authors' code differ by 0.1 on this image")
     if entry["parameters"].get("variant", "").endswith(("float32", "float32_input")):
         return Comparison(*about, skipped="a library's float32 result, off by its own rounding; see its float64 ones")
+    if entry["metric"] not in _COMPUTE:
+        return Comparison(*about, skipped=f"no metric here is called '{entry['metric']}'")
     try:
         return Comparison(*about, ours=_COMPUTE[entry["metric"]](entry, golden))
     except NotComparedError as reason:
         return Comparison(*about, skipped=str(reason))
+    except HdrbenchError as error:
+        return Comparison(*about, ours=math.nan, failed=str(error))
 
 
 def _read(name: str, golden: Golden) -> Tensor:

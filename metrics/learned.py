@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Literal
 
 import torch
+from scipy.io.matlab import MatReadError
 from torch import Tensor
 
 from hdrbench.errors import HdrbenchError, WeightsMissingError
@@ -30,7 +31,7 @@ _SMALLEST = {"lpips": 31, "lpips_vgg": 16, "musiq": 32, "clipiqa": 32, "niqe": 9
 _NIQE_BLOCK = 96
 _BRISQUE_FEATURES = 36
 # What torch, SciPy and pyiqa raise on reading a file that is cut off or holds something else.
-_BROKEN = (OSError, EOFError, LookupError, ValueError, RuntimeError, TypeError, pickle.UnpicklingError)
+_BROKEN = (OSError, EOFError, LookupError, ValueError, RuntimeError, TypeError, pickle.UnpicklingError, MatReadError)
 
 
 def lpips(pred: Tensor, ref: Tensor, *, net: Literal["alex", "vgg"] = "alex") -> Tensor:

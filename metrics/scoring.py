@@ -1,5 +1,6 @@
 """From two linear images and a protocol to scores: what each metric of the catalogue is computed on."""
 
+import warnings
 from collections.abc import Callable
 from functools import cached_property
 from typing import TypeVar
@@ -42,8 +43,9 @@ class Subject:
         (N, 3, H, W), linear.
     ref
         (N, 3, H, W), linear, or ``None`` for metrics that need none.
-    stack
-        (N, K, 3, H, W) in [0, 1], the exposures that `pred` was fused from, or ``None``.
+    fusion
+        Display codes of the prediction, (N, 3, H, W), and of the exposures that it was fused from, (N, K, 3, H, W), both in
+        [0, 1], or ``None``.
     coded
         The images are display codes in [0, 1], not linear light: they are shown as they are, and metrics that need light
         refuse them.
@@ -54,13 +56,13 @@ class Subject:
         protocol: Protocol,
         pred: Tensor,
         ref: Tensor | None = None,
-        stack: Tensor | None = None,
+        fusion: Images | None = None,
         *,
         coded: bool = False,
     ) -> None:
         self.protocol, self.coded = protocol, coded
         self.pred, self.ref = _crop(pred, protocol.crop), None if ref is None else _crop(ref, protocol.crop)
-        self.stack = None if stack is None else _crop(stack, protocol.crop)
+        self.fusion = None if fusion is None else (_crop(fusion[0], protocol.crop), _crop(fusion[1], protocol.crop))
 
     @cached_property
     def linear(self) -> Images:
@@ -104,13 +106,13 @@ class Subject:
     def pu(self) -> Images:
         """Both in PU21 values."""
         pred, ref = self.absolute
-        return pu21.encode(pred), pu21.encode(ref)
+        return _encode(pred), _encode(ref)
 
     @cached_property
     def pu_luminance(self) -> Images:
         """PU21 values of both luminances, (N, 1, H, W)."""
         pred, ref = self.absolute
-        return pu21.encode(pu21.luminance(pred)), pu21.encode(pu21.luminance(ref))
+        return _encode(pu21.luminance(pred)), _encode(pu21.luminance(ref))
 
     def display(self, image: Tensor) -> Tensor:
         """Turn linear values into display codes in [0, 1]; codes stay as they are."""
@@ -139,12 +141,12 @@ class Subject:
         pred, ref = self.linear
         return self.display(pred), self.display(ref)
 
-    @cached_property
+    @property
     def fused(self) -> Images:
-        """A fused image and its stack."""
-        if self.stack is None:
+        """Display codes of a fused image and of its stack."""
+        if self.fusion is None:
             raise ValueError("a metric of fusion needs the stack of exposures")
-        return self.pred, self.stack
+        return self.fusion
 
     @property
     def ppd(self) -> float:
@@ -173,6 +175,13 @@ class Subject:
         if found != version:
             raise HdrbenchError(f"the protocol wants HDR-VDP {version}, but the official code here is {found}")
         return self.vdp(metric, order="output,target")
+
+
+def _encode(light: Tensor) -> Tensor:
+    """Encode light that a protocol has scaled to cd/m², so that a dark scene is no reason to warn of relative values."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pu21.RelativeLuminanceWarning)
+        return pu21.encode(light)
 
 
 def _crop(image: Tensor, border: int) -> Tensor:

@@ -144,10 +144,16 @@ def size_text(size: int | None) -> str:
 
 def wanted(file: WeightFile) -> str:
     """Say in one line what a file is, where it is expected, and how to get it."""
-    places = " or ".join(str(folder) for folder in folders(file))
+    places = " or ".join(_shown(folder) for folder in folders(file))
     if not places:
         places = f"$HDRBENCH_DATA/{file.folder.removeprefix('data/')} (HDRBENCH_DATA is not set)"
     return f"{file.name} ({size_text(file.size)}) expected in {places}: get {file.source}"
+
+
+def _shown(folder: Path) -> str:
+    """Write a folder as a user would, which also keeps the home of whoever ran this out of results."""
+    home = Path.home()
+    return f"~/{folder.relative_to(home).as_posix()}" if folder.is_relative_to(home) else str(folder)
 
 
 def missing(metric: str) -> list[str]:

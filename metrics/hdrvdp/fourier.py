@@ -1,4 +1,4 @@
-"""Real Fourier transforms of images that skip what the zeros of a canvas make superfluous.
+"""Real Fourier transforms of images that skip what the zeros of a canvas make superfluous, and filters that rest on them.
 
 On CPU, where no gradient is wanted, SciPy's transforms are used: up to twice as fast as torch's, of the same precision.
 """
@@ -40,3 +40,34 @@ def inverse(spectrum: Tensor, canvas: Size, corner: int, size: Size) -> Tensor:
             return torch.from_numpy(scipy.fft.irfft(lines, n=canvas[1])[..., columns])
     lines = torch.fft.ifft(spectrum, dim=-2)[..., rows, :]
     return torch.fft.irfft(lines, n=canvas[1])[..., columns]
+
+
+def frequencies(height: int, width: int, ppd: float, like: Tensor) -> Tensor:
+    """Frequencies in cycles per degree, not negative on either axis, of a canvas of 2H, 2W pixels: (H + 1, W + 1)."""
+    v, u = (
+        torch.fft.rfftfreq(2 * length, 1 / ppd, dtype=torch.float64, device=like.device).to(like.dtype)
+        for length in (height, width)
+    )
+    return torch.hypot(v[:, None], u)
+
+
+def filter_surrounded(images: Tensor, gain: Tensor, outside: float | Tensor) -> Tensor:
+    """Filter (..., H, W), on a canvas of twice the size whose rest is `outside`, with the gain at `frequencies`."""
+    height, width = images.shape[-2:]
+    canvas = (2 * height, 2 * width)
+    both_signs = torch.cat([gain, gain[1:-1].flip(0)])
+    spectrum = product(forward(images - outside, canvas), both_signs)
+    return inverse(spectrum, canvas, 0, (height, width)) + outside * gain[0, 0]
+
+
+def filter_mirrored(images: Tensor, gain: Tensor) -> Tensor:
+    """Filter (..., H, W), mirrored beyond its borders, with the gain at `frequencies`."""
+    height, width = images.shape[-2:]
+    if _plain(images):
+        spectrum = scipy.fft.dctn(images.numpy(), axes=(-2, -1))
+        spectrum *= gain[:-1, :-1].numpy()
+        return torch.from_numpy(scipy.fft.idctn(spectrum, axes=(-2, -1), overwrite_x=True))
+    mirrored = torch.cat((images, images.flip(-1)), -1)
+    spectrum = torch.fft.rfft2(torch.cat((mirrored, mirrored.flip(-2)), -2))
+    filtered = torch.fft.irfft2(spectrum * torch.cat((gain, gain[1:-1].flip(0))), s=(2 * height, 2 * width))
+    return filtered[..., :height, :width]

@@ -16,13 +16,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from hdrbench.errors import HdrbenchError, unknown
 from hdrbench.metrics.checks import check_pair
+from hdrbench.metrics.hdrvdp.display import CHANNELS
 from hdrbench.metrics.hdrvdp.official_process import (
     DRIVER,
     TIMEOUT_S,
@@ -30,6 +31,7 @@ from hdrbench.metrics.hdrvdp.official_process import (
     InterpreterProcess,
     find_interpreter,
 )
+from hdrbench.metrics.hdrvdp.v3 import Vdp3
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,15 @@ class _Release:
     values: int
 
 
-_DISPLAY = {"luminance": 1, "luma-display": 1, "sRGB-display": 3, "rgb-bt.709": 3, "XYZ": 3}
 _RELEASES = {
-    2: _Release("HDRBENCH_HDRVDP2", "hdrvdp", ("2.2.1", "2.2.2"), ("image",), str(DRIVER / "shim"), _DISPLAY, 1),
+    2: _Release("HDRBENCH_HDRVDP2", "hdrvdp", ("2.2.1", "2.2.2"), ("image",), str(DRIVER / "shim"), CHANNELS[2], 1),
     3: _Release(
         variable="HDRBENCH_HDRVDP3",
         entry="hdrvdp3",
         versions=("3.0.6", "3.0.7"),
         packages=("image", "statistics"),
         shim="",
-        channels={**_DISPLAY, "rgb-native": 3, "rgb-bt.2020": 3},
+        channels=CHANNELS[3],
         values=2,
     ),
 }
@@ -315,16 +316,9 @@ def hdrvdp2_official(pred: Tensor, ref: Tensor, *, encoding: str, ppd: float, or
     return _score(2, pred, ref, encoding=encoding, ppd=ppd, order=order)[:, 0]
 
 
-class OfficialHdrVdp3Scores(NamedTuple):
-    """What HDR-VDP-3 says of each image: (N,) float64 each, 10 for identical images, lower for worse ones."""
-
-    q: Tensor
-    q_jod: Tensor
-
-
 def hdrvdp3_official(
     pred: Tensor, ref: Tensor, *, encoding: str, ppd: float, order: str = "target,output", task: str = "quality"
-) -> OfficialHdrVdp3Scores:
+) -> Vdp3:
     """Q and Q_JOD of HDR-VDP-3 (Mantiuk2023), from the authors' code 3.0.6 or 3.0.7; Octave runs only 3.0.7.
 
     Parameters
@@ -336,8 +330,8 @@ def hdrvdp3_official(
 
     Returns
     -------
-    OfficialHdrVdp3Scores
-        ``q`` and ``q_jod``.
+    Vdp3
+        `q` and `q_jod`, each (N,) float64; 10 for identical images, lower for worse ones.
 
     Raises
     ------
@@ -345,4 +339,4 @@ def hdrvdp3_official(
         As `hdrvdp2_official`.
     """
     scores = _score(3, pred, ref, encoding=encoding, ppd=ppd, order=order, task=task)
-    return OfficialHdrVdp3Scores(scores[:, 0], scores[:, 1])
+    return Vdp3(scores[:, 0], scores[:, 1])

@@ -1,15 +1,14 @@
-"""Steerable pyramid with four orientations, the multi-scale decomposition of HDR-VDP-2 and -3.
+"""Steerable pyramids with four orientations or one, the multi-scale decompositions of HDR-VDP-2 and -3.
 
 The transform is Simoncelli1995's with the kernels that Karasaridis1996 designed for third-order derivatives (known as
-sp3Filters), correlation, reflection about the border pixels and the even samples kept. All kernels of a level are
-applied in the Fourier domain to one spectrum of the reflected image, which equals the spatial filters up to round-off:
-the extension is at least as wide as the kernels, so nothing wraps around.
+sp3Filters) or for plain band-pass filters (sp0Filters), correlation, reflection about the border pixels and the even
+samples kept. All kernels of a level are applied in the Fourier domain to one spectrum of the reflected image, which equals
+the spatial filters up to round-off: the extension is at least as wide as the kernels, so nothing wraps around.
 """
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -18,8 +17,7 @@ from torch import Tensor
 
 from hdrbench.metrics.hdrvdp.fourier import forward, inverse, product
 
-ORIENTATIONS = 4
-# Karasaridis1996. The three radial kernels are even in both axes and symmetric about the diagonal: row by row, the part
+# sp3Filters. The three radial kernels are even in both axes and symmetric about the diagonal: row by row, the part
 # of the upper left quarter from the diagonal to the centre column.
 _HIGH_0 = """
 -4.0483998600e-4 -6.2596000498e-4 -3.7829999201e-5 8.8387000142e-4 1.5450799838e-3 1.9235999789e-3 2.0687500946e-3
@@ -60,8 +58,67 @@ _DIAGONAL = """
 9.7479997203e-4 6.9718998857e-3 2.0865600090e-3 -2.3298799060e-3 4.4814897701e-3 -1.4917500317e-2
 1.2145539746e-2 2.4427289143e-2 -5.0797060132e-2 -3.2785870135e-2 0.1510555595 8.2495503128e-2
 """
-_REACH_HIGH_0, _REACH_LOW_0, _REACH_LOW = 7, 4, 8
-SMALLEST = 2 * _REACH_HIGH_0 + 1
+# sp0Filters. All four are radial.
+_ISOTROPIC_HIGH_0 = """
+5.9972e-4 -6.068e-5 -3.3249e-4 -3.3256e-4 -2.4066e-4
+1.2631e-4 4.9271e-4 1.4597e-4 -3.7321e-4
+-1.61665e-3 -1.437358e-2 -2.420138e-2
+-6.300923e-2 -9.623594e-2 0.8554893
+"""
+_ISOTROPIC_LOW_0 = """
+-4.514e-4 -1.1371e-4 -3.7258e-4 -3.74386e-3
+-6.11952e-3 -1.344160e-2 -7.5632e-3
+6.441488e-2 0.1524935 0.3153017
+"""
+_ISOTROPIC_LOW = """
+-2.257e-4 -8.0644e-4 -5.686e-5 8.7414e-4 -1.8628e-4 -1.03164e-3 -1.87192e-3
+1.41762e-3 -1.9038e-4 -2.44906e-3 -4.59642e-3 -7.00674e-3 -6.9489e-3
+-3.05976e-3 -6.401e-3 -6.7208e-3 -5.23618e-3 -3.7816e-3
+-5.26002e-3 3.93862e-3 1.722078e-2 2.4496e-2
+3.220744e-2 6.306262e-2 7.624674e-2
+0.1116388 0.1348999 0.1576508
+"""
+_ISOTROPIC_BAND = """
+-9.066e-5 -1.73864e-3 -4.9425e-3 -7.88939e-3 -1.009473e-2
+-4.62515e-3 -7.27254e-3 -7.62341e-3 -9.09195e-3
+-2.12954e-2 -2.435662e-2 -3.487008e-2
+-1.730466e-2 -3.158605e-2 0.9464195
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Kernels:
+    """Square kernels of a pyramid, float64.
+
+    Attributes
+    ----------
+    high_0, low_0
+        Split the image into the high-pass band and what the levels decompose.
+    low
+        Passes to the next level what half the resolution can hold.
+    bands
+        (O, k, k): one per orientation.
+    odd
+        Whether these are odd, as derivatives are, rather than even, as all others are.
+    """
+
+    high_0: Tensor
+    low_0: Tensor
+    low: Tensor
+    bands: Tensor
+    odd: bool
+
+    @property
+    def smallest(self) -> int:
+        """Pixels that an image needs at least in height and width."""
+        return len(self.high_0)
+
+    def max_height(self, size: tuple[int, int]) -> int:
+        """Return the largest number of levels for images of `size`: halvings (rounded down) while `low` fits."""
+        smallest, height = min(size), 0
+        while smallest >= len(self.low):
+            smallest, height = smallest // 2, height + 1
+        return height
 
 
 def _numbers(table: str) -> Tensor:
@@ -76,9 +133,7 @@ def _radial(table: str, reach: int) -> Tensor:
     return torch.cat([top, top[:-1].flip(0)])
 
 
-@lru_cache(maxsize=1)
-def kernels() -> dict[str, Tensor]:
-    """Return the kernels: "high_0" (15, 15), "low_0" (9, 9), "low" (17, 17) and "oriented" (4, 9, 9), float64."""
+def _steerable() -> Kernels:
     upper = _numbers(_HORIZONTAL).view(4, 5).T
     left = torch.cat([upper, upper[:-1].flip(0)])
     horizontal = torch.cat([left, torch.zeros(9, 1, dtype=torch.float64), -left.flip(1)], dim=1)
@@ -89,21 +144,18 @@ def kernels() -> dict[str, Tensor]:
     second = rows + columns > 8
     above[rows[second], columns[second]] = above[8 - columns[second], 8 - rows[second]]
     diagonal = above - above.T
-    oriented = torch.stack([horizontal, diagonal, horizontal.rot90(), diagonal.rot90()])
-    return {
-        "high_0": _radial(_HIGH_0, _REACH_HIGH_0),
-        "low_0": _radial(_LOW_0, _REACH_LOW_0),
-        "low": _radial(_LOW, _REACH_LOW),
-        "oriented": oriented,
-    }
+    bands = torch.stack([horizontal, diagonal, horizontal.rot90(), diagonal.rot90()])
+    return Kernels(_radial(_HIGH_0, 7), _radial(_LOW_0, 4), _radial(_LOW, 8), bands, odd=True)
 
 
-def max_height(size: tuple[int, int]) -> int:
-    """Return the largest number of levels for images of `size`: halvings (rounded down) until 17 pixels no longer fit."""
-    smallest, height = min(size), 0
-    while smallest >= 2 * _REACH_LOW + 1:
-        smallest, height = smallest // 2, height + 1
-    return height
+STEERABLE = _steerable()
+ISOTROPIC = Kernels(
+    _radial(_ISOTROPIC_HIGH_0, 4),
+    _radial(_ISOTROPIC_LOW_0, 3),
+    _radial(_ISOTROPIC_LOW, 6),
+    _radial(_ISOTROPIC_BAND, 4)[None],
+    odd=False,
+)
 
 
 def _waves(size: int, reach: int, frequencies: int, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -147,48 +199,51 @@ def _filtered(spectrum: _Spectrum, response: Tensor) -> Tensor:
     return inverse(product(spectrum.values, response), spectrum.fast, spectrum.margin, size)
 
 
-def levels(images: Tensor, height: int) -> Iterator[list[Tensor]]:
-    """Yield the levels of `steerable_pyramid` from fine to coarse, each as its bands (N, h, w): lists of 1, 4, ..., 4, 1."""
-    size = (images.shape[-2], images.shape[-1])
-    if min(size) < SMALLEST:
-        raise ValueError(f"a steerable pyramid needs images of at least {SMALLEST}x{SMALLEST} pixels, got {size}")
-    if not 0 <= height <= max_height(size):
-        raise ValueError(f"a pyramid of {height} levels does not fit {size}; expected 0 to {max_height(size)}")
-    kernel = kernels()
-    spectrum = _spectrum(images, _REACH_LOW_0 + _REACH_LOW if height else _REACH_HIGH_0)
-    yield [_filtered(spectrum, _response(kernel["high_0"], spectrum))]
+def levels(images: Tensor, height: int, kernels: Kernels) -> Iterator[list[Tensor]]:
+    """Yield the levels of `decompose` from fine to coarse, each as its bands (N, h, w): lists of 1, O, ..., O, 1."""
+    size, smallest = (images.shape[-2], images.shape[-1]), kernels.smallest
+    if min(size) < smallest:
+        raise ValueError(f"a steerable pyramid needs images of at least {smallest}x{smallest} pixels, got {size}")
+    highest = kernels.max_height(size)
+    if not 0 <= height <= highest:
+        raise ValueError(f"a pyramid of {height} levels does not fit {size}; expected 0 to {highest}")
+    reach_high_0, reach_low_0, reach_low = (len(k) // 2 for k in (kernels.high_0, kernels.low_0, kernels.low))
+    spectrum = _spectrum(images, reach_low_0 + reach_low if height else reach_high_0)
+    yield [_filtered(spectrum, _response(kernels.high_0, spectrum))]
     # An even kernel commutes with the reflection, so the first low-pass need not leave the Fourier domain.
-    spectrum = replace(spectrum, values=product(spectrum.values, _response(kernel["low_0"], spectrum)))
+    spectrum = replace(spectrum, values=product(spectrum.values, _response(kernels.low_0, spectrum)))
     for level in range(height):
-        yield [_filtered(spectrum, _response(k, spectrum, odd=True)) for k in kernel["oriented"]]
-        low = _filtered(spectrum, _response(kernel["low"], spectrum))[:, ::2, ::2]
+        yield [_filtered(spectrum, _response(kernel, spectrum, odd=kernels.odd)) for kernel in kernels.bands]
+        low = _filtered(spectrum, _response(kernels.low, spectrum))[:, ::2, ::2]
         if level == height - 1:
             yield [low]
             return
-        spectrum = _spectrum(low, _REACH_LOW)
+        spectrum = _spectrum(low, reach_low)
     yield [_filtered(spectrum, spectrum.values.new_ones(()))]
 
 
-def steerable_pyramid(images: Tensor, height: int) -> list[Tensor]:
-    """Decompose into one high-pass band, `height` levels of four oriented bands, and one low-pass band.
+def decompose(images: Tensor, height: int, kernels: Kernels) -> list[Tensor]:
+    """Decompose into one high-pass band, `height` levels of band-pass bands, and one low-pass band.
 
     Parameters
     ----------
     images
-        (N, H, W) of at least 15x15 pixels, float32 or float64.
+        (N, H, W) of at least ``kernels.smallest`` pixels in height and width, float32 or float64.
     height
-        Number of oriented levels, from 0 to ``max_height((H, W))``.
+        Number of band-pass levels, from 0 to ``kernels.max_height((H, W))``.
+    kernels
+        `STEERABLE`, of O = 4 orientations, or `ISOTROPIC`, of O = 1. Orientation k responds to structure that varies along
+        the direction k * 45 degrees from horizontal.
 
     Returns
     -------
     list of Tensor
-        ``height + 2`` tensors: (N, 1, H, W); (N, 4, h, w) from fine to coarse, where h, w are H, W halved and rounded up
-        once more per level, beginning with H, W themselves; and (N, 1, h, w). Orientation k responds to structure that
-        varies along the direction k * 45 degrees from horizontal.
+        ``height + 2`` tensors: (N, 1, H, W); (N, O, h, w) from fine to coarse, where h, w are H, W halved and rounded up
+        once more per level, beginning with H, W themselves; and (N, 1, h, w).
 
     Raises
     ------
     ValueError
         If the images are too small for the kernels, or for that many levels.
     """
-    return [torch.stack(level, dim=1) for level in levels(images, height)]
+    return [torch.stack(level, dim=1) for level in levels(images, height, kernels)]

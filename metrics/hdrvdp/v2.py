@@ -6,32 +6,35 @@ from functools import reduce
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from hdrbench.metrics.checks import check_pair
-from hdrbench.metrics.hdrvdp.display import to_light
-from hdrbench.metrics.hdrvdp.pyramid import SMALLEST, levels, max_height
+from hdrbench.metrics.hdrvdp.display import Matrix, changed, get_encoding, mix, show
+from hdrbench.metrics.hdrvdp.eye import Eye, common, log_range, mtf, neural_csf, respond, sensitivity_map
+from hdrbench.metrics.hdrvdp.fourier import filter_surrounded, frequencies
+from hdrbench.metrics.hdrvdp.pyramid import STEERABLE, levels
 from hdrbench.metrics.hdrvdp.resize import resize
-from hdrbench.metrics.hdrvdp.v2_eye import (
-    LOG_BRIGHTEST,
-    LOG_DARKEST,
-    convolve,
-    frequencies,
-    log_range,
-    lookup,
-    neural_csf,
-    receive,
-    respond,
-    scatter,
-)
 
-# Contrast transducer and masking: default parameters of release 2.2.2.
+# All numbers in this module are default parameters of release 2.2.2.
+EYE = Eye(
+    joint=(30.162, 4.0627, 1.6596, 0.2712),
+    rods=(10**1.1414, 1.2167, 1.1478),
+    csf=(
+        (0.002, 0.991265, 3.74038, 0.50722, 4.46044),
+        (0.02, 0.800889, 3.54104, 0.682505, 4.94958),
+        (0.2, 0.476505, 4.37453, 0.750315, 5.28678),
+        (2.0, 0.405782, 4.40602, 0.935314, 5.61425),
+        (20.0, 0.334278, 3.79542, 1.07327, 6.4635),
+        (150.0, 0.394533, 2.7755, 1.16577, 7.45665),
+    ),
+    csf_has_optics=False,
+    scale=0.006894596 / 10**-2.4,  # Daly's peak sensitivity at 30 cd/m² over the one that 2.2 was calibrated to
+)
+SURROUND = 1e-5  # cd/m² outside the image
+# Contrast transducer and masking.
 EXCITATION, INHIBITION = 10**0.544068, 10**0.49576
 SELF_MASKING, ORIENTATION_MASKING, BAND_MASKING = 10**0.189065, 10**0.449199, 10**1.52512
-CSF_STEPS = 256  # of the table over log10 cd/m²
-CHANGE = 0.001  # relative difference of a channel above which a pixel counts as changed
-# Weights of the bands, by their frequency in cycles per degree, of release 2.2; interpolated between.
+# Weights of the bands, by their frequency in cycles per degree; interpolated between.
 QUALITY_FREQUENCIES = (60.0, 30.0, 15.0, 7.5, 3.75, 1.875, 0.9375, 0.4688, 0.2344, 0.1172)
 QUALITY_WEIGHTS = (0.0, 0.2832, 0.2832, 0.2142, 0.2690, 0.0398, 0.0003, 0.0003, 0.0, 0.0)
 SMALLEST_ERROR = 1e-12
@@ -54,9 +57,13 @@ def hdrvdp2(
     Parameters
     ----------
     pred, ref
-        (N, C, H, W) of at least 15x15 pixels. Nothing is clipped.
+        (N, C, H, W) of at least 15x15 pixels. Nothing is clipped, and the caller must not pass negative light: a pixel whose
+        light in `ref` (not in `pred`) is negative in all channels counts as unchanged, as in the release, however far off
+        `pred` is there; one negative in some channels is judged by the others.
     encoding
-        What the values mean, see `display.to_light`; 1 or 3 channels accordingly.
+        ``"luminance"`` (1 channel) and ``"rgb-bt.709"``, ``"XYZ"`` (3 channels) are absolute and linear, in cd/m².
+        ``"luma-display"`` (1 channel) and ``"sRGB-display"`` (3 channels) are codes in [0, 1] on a display that gives 1 to
+        100 cd/m².
     ppd
         Pixels per degree of the visual field, see `display.pixels_per_degree`; most papers have 20 to 60.
     dtype
@@ -70,39 +77,42 @@ def hdrvdp2(
     Raises
     ------
     ValueError
-        On unequal shapes, values that are not finite, images too small, a wrong number of channels, or a bad
-        `ppd` or `dtype`.
+        On unequal shapes, empty batches, values that are not finite or overflow, images too small, a wrong number of
+        channels, negative luma, or a bad `ppd` or `dtype`.
     HdrbenchError
         On an unknown encoding.
     """
     check_pair(pred, ref)
+    shown = get_encoding(2, encoding, pred.shape[1])
     if not 0 < ppd < math.inf:
         raise ValueError(f"expected a positive number of pixels per degree, got {ppd}")
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(f"expected torch.float32 or torch.float64 to compute in, got {dtype}")
-    if min(pred.shape[-2:]) < SMALLEST:
+    smallest = STEERABLE.smallest
+    if min(pred.shape[-2:]) < smallest:
         raise ValueError(
-            f"HDR-VDP-2 needs images of at least {SMALLEST}x{SMALLEST} pixels, got {tuple(pred.shape[-2:])}"
+            f"HDR-VDP-2 needs images of at least {smallest}x{smallest} pixels, got {tuple(pred.shape[-2:])}"
         )
-    pairs = (to_light(torch.stack(pair).to(dtype), encoding) for pair in zip(pred, ref, strict=True))
-    losses = [_loss(light, ppd) for light in pairs]
-    return BEST - torch.stack(losses) if losses else pred.new_zeros(0, dtype=torch.float64)
+    pairs = (show(torch.stack(pair).to(dtype), shown) for pair in zip(pred, ref, strict=True))
+    losses = torch.stack([_loss(light, shown.to_receptors, ppd) for light in pairs])
+    if not torch.isfinite(losses).all():
+        raise ValueError("HDR-VDP-2 overflowed: expected luminance up to about 1e10 cd/m²; scale the images to cd/m²")
+    return BEST - losses
 
 
-def _loss(light: Tensor, ppd: float) -> Tensor:
-    """Pool the visible differences of an image and its reference, (2, C, H, W) in cd/m²: float64, 0 if there are none."""
-    response, luminance = _see(light, ppd)
-    changed = ((light[0] - light[1]).abs() / light[1] > CHANGE).any(0)
+def _loss(light: list[Tensor], to_receptors: Matrix, ppd: float) -> Tensor:
+    """Pool the visible differences of an image and its reference: (2, H, W) in cd/m² of each of the display's primaries."""
+    response, luminance = _see(light, to_receptors, ppd)
     # What a pixel is adapted to, and whether it counts, go through the same changes of size.
-    context = torch.stack([log_range(luminance.mean(0)), changed.to(light.dtype)])
+    context = torch.stack([log_range(luminance.mean(0)), changed(light).to(luminance.dtype)])
     differences, masks = _contrasts(response, luminance.mean(dim=(-2, -1)), ppd)
-    loss = torch.zeros((), dtype=torch.float64, device=light.device)
+    loss = torch.zeros((), dtype=torch.float64, device=luminance.device)
     for index, level in enumerate(differences):
         frequency = 0.5 * ppd / 2**index
         weight = float(np.interp(frequency, QUALITY_FREQUENCIES[::-1], QUALITY_WEIGHTS[::-1]))
         log_adapting, counts = resize(context, (level[0].shape[-2], level[0].shape[-1]))
         base = index == len(differences) - 1
-        csf = torch.ones_like(log_adapting) if base else _sensitivity(frequency, log_adapting)
+        csf = torch.ones_like(log_adapting) if base else sensitivity_map(EYE, frequency, log_adapting)
         # Differences over their threshold without masking, and what raises that threshold.
         strength = 2.0**index * _power(csf, EXCITATION)
         raising = strength * _power(csf, INHIBITION)
@@ -114,23 +124,33 @@ def _loss(light: Tensor, ppd: float) -> Tensor:
     return loss
 
 
-def _see(light: Tensor, ppd: float) -> tuple[Tensor, Tensor]:
-    """Response (2, H, W) in JNDs to light (2, C, H, W), and the luminance (2, H, W) that the cones are adapted to."""
-    long, medium, rods = receive(scatter(light.unbind(1), ppd))
-    return respond(long, medium, rods), long + medium
+def _see(light: list[Tensor], to_receptors: Matrix, ppd: float) -> tuple[Tensor, Tensor]:
+    """Response (2, H, W) in JNDs, of zero mean, to light, and the luminance (2, H, W) that the cones are adapted to."""
+    long, medium, rods = mix(_scatter(light, ppd), to_receptors)
+    response = respond(EYE, long, medium, rods)
+    return response - response.mean(dim=(-2, -1), keepdim=True), long + medium
+
+
+def _scatter(light: list[Tensor], ppd: float) -> list[Tensor]:
+    """Filter images (N, H, W) with the optics of the eye; outside the images it is dark."""
+    height, width = light[0].shape[-2:]
+    gain = mtf(frequencies(height, width, ppd, light[0]))
+    # One image at a time, as the canvas is four times as large.
+    scattered = (torch.stack([filter_surrounded(image, gain, SURROUND) for image in primary]) for primary in light)
+    return [primary.clamp(1e-5, 1e10) for primary in scattered]
 
 
 def _contrasts(response: Tensor, mean_luminance: Tensor, ppd: float) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
     """Difference of the two responses (2, H, W), and what masks it, in each band (h, w) of each level from fine to coarse."""
-    height = max_height((response.shape[-2], response.shape[-1]))
+    height = STEERABLE.max_height((response.shape[-2], response.shape[-1]))
     differences: list[list[Tensor]] = []
     masks: list[list[Tensor]] = []
-    for index, level in enumerate(levels(response, height)):
+    for index, level in enumerate(levels(response, height, STEERABLE)):
         if index == height + 1:
             level = [_weigh_base(level[0], mean_luminance, 0.5 * ppd / 2**index)]
         # The gain of the bands grows with the level.
         differences.append([(band[0] - band[1]).div_(2**index) for band in level])
-        masks.append([_box(torch.minimum(band[0].abs(), band[1].abs())).div_(2**index) for band in level])
+        masks.append([common(band).div_(2**index) for band in level])
     return differences, masks
 
 
@@ -140,21 +160,8 @@ def _weigh_base(base: Tensor, mean_luminance: Tensor, frequency: float) -> Tenso
     # The release takes sqrt(2) times the sampling rate of the band for its axis of frequencies.
     cycles = frequencies(height, width, math.sqrt(2.0) * 2.0 * frequency, base)
     outside = base[1].mean()
-    return torch.stack([convolve(b, neural_csf(cycles, m), outside) for b, m in zip(base, mean_luminance, strict=True)])
-
-
-def _sensitivity(frequency: float, log_adapting: Tensor) -> Tensor:
-    """Contrast sensitivity of each pixel (h, w) at a frequency."""
-    grid = torch.linspace(LOG_DARKEST, LOG_BRIGHTEST, CSF_STEPS, dtype=torch.float64, device=log_adapting.device)
-    table = neural_csf(frequency, 10.0**grid).to(log_adapting.dtype)
-    return lookup(log_adapting.clamp(LOG_DARKEST, LOG_BRIGHTEST), table)
-
-
-def _box(image: Tensor) -> Tensor:
-    """Mean of 3x3 pixels of (h, w), with zeros outside the image."""
-    padded = F.pad(image, (1, 1, 1, 1))
-    rows = (padded[:-2] + padded[1:-1]).add_(padded[2:])
-    return (rows[:, :-2] + rows[:, 1:-1]).add_(rows[:, 2:]).div_(9)
+    gains = [neural_csf(EYE, cycles, log_mean) for log_mean in mean_luminance.log10()]
+    return torch.stack([filter_surrounded(b, gain, outside) for b, gain in zip(base, gains, strict=True)])
 
 
 def _masking(masks: list[list[Tensor]], index: int, band: int) -> Tensor:

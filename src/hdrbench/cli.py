@@ -1,5 +1,6 @@
 """Every command of `hdrbench`. Heavy imports stay inside the commands, so that ``--help`` answers at once."""
 
+import io
 import json
 import sys
 from typing import Annotated, Any
@@ -138,6 +139,9 @@ def list_papers() -> None:
 
 def main() -> None:
     """Run the command line; a user's mistake is one line on standard error and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show an arrow is no reason to stop
     try:
         app()
     except HdrbenchError as error:

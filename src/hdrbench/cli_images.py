@@ -60,7 +60,7 @@ def score(
     ] = None,
     protocol: Annotated[
         str, typer.Option(help="Alignment, peaks and variants: the paper whose numbers to compare.")
-    ] = ("usme_hdr"),
+    ] = "usme_hdr",
     ldr_as: Annotated[
         str | None, typer.Option(help="What 8/16-bit codes are: linear, srgb or gamma; as they are if left out.")
     ] = None,
@@ -70,19 +70,20 @@ def score(
 ) -> None:
     """Score a folder of images; what cannot be scored is listed at the end, and the exit status is then 1."""
     from hdrbench.pipeline.score import Request, score_folder
-    from hdrbench.report.scores import print_scores, write_csv, write_json
+    from hdrbench.report.scores import check_targets, print_scores, write_csv, write_json
 
     _allow_download(allow_download)
-    names = tuple(name.strip() for name in metrics.split(",") if name.strip())
+    names = tuple(dict.fromkeys(name.strip() for name in metrics.split(",") if name.strip()))
     request = Request(pred, names, protocol, ref, stack, ldr_as)
+    check_targets(csv, json_file)
     outcome = score_folder(request)
-    print_scores(request, outcome)
     if csv is not None:
         write_csv(csv, request, outcome)
     if json_file is not None:
         write_json(json_file, request, outcome)
+    print_scores(request, outcome)
     if outcome.problems:
-        raise typer.Exit(1)
+        raise typer.Exit(130 if outcome.interrupted else 1)
 
 
 def merge(

@@ -1,19 +1,21 @@
-"""Time the metrics against the libraries one would use instead: ``python tests/benchmarks/bench_metrics.py [NAME ...]``.
+"""Time the metrics against the libraries one would use instead.
 
-Prints seconds, the ratio to ours, and the memory a call adds, for one pair of 1500x1000 float32 images (nine exposures of
-512x340 for MEF-SSIM). Peers that are not installed are named; `pip install .[bench]` brings them. Nothing is asserted,
-because a timing is no test.
+``python tests/benchmarks/bench_metrics.py [--device cuda] [--batch 8] [NAME ...]`` prints seconds, the ratio to ours, and
+the memory a call adds, for 1500x1000 float32 images (nine exposures of 512x340 for MEF-SSIM). Peers that are not installed
+are named; ``pip install .[bench]`` brings them. Nothing is asserted, because a timing is no test.
 """
 
+import argparse
 import os
-import resource
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from statistics import median
 
 import numpy as np
+import psutil
 import torch
 
 from hdrbench.imaging import pu21
@@ -29,6 +31,7 @@ REPEATS = 5
 SIZE = (1000, 1500)
 PPD = 30.0
 Call = Callable[[], object]
+DEVICE, BATCH = os.environ.get("BENCH_DEVICE", "cpu"), int(os.environ.get("BENCH_BATCH", "1"))
 
 
 def images(size: tuple[int, int] = SIZE) -> tuple[np.ndarray, np.ndarray]:
@@ -43,8 +46,9 @@ def images(size: tuple[int, int] = SIZE) -> tuple[np.ndarray, np.ndarray]:
 
 
 def batches(*arrays: np.ndarray) -> list[torch.Tensor]:
-    """Turn (H, W, 3) arrays into (1, 3, H, W) tensors."""
-    return [torch.from_numpy(array).permute(2, 0, 1)[None].contiguous() for array in arrays]
+    """Turn (H, W, 3) arrays into batches of the same image, (N, 3, H, W)."""
+    tensors = (torch.from_numpy(array).permute(2, 0, 1)[None] for array in arrays)
+    return [tensor.expand(BATCH, -1, -1, -1).contiguous().to(DEVICE) for tensor in tensors]
 
 
 def seconds(function: Call) -> float:
@@ -54,8 +58,32 @@ def seconds(function: Call) -> float:
     for _ in range(REPEATS):
         began = time.perf_counter()
         function()
+        if DEVICE != "cpu":
+            torch.cuda.synchronize()
         taken.append(time.perf_counter() - began)
     return median(taken)
+
+
+def added_mb(function: Call) -> float:
+    """Most memory that one call adds, in MB: of the GPU's, or of the process as seen every millisecond."""
+    if DEVICE != "cpu":
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        function()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    process, done, most = psutil.Process(), threading.Event(), [0]
+    before = process.memory_info().rss
+
+    def watch() -> None:
+        while not done.wait(0.001):
+            most[0] = max(most[0], process.memory_info().rss - before)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    function()
+    done.set()
+    watcher.join()
+    return most[0] / 2**20
 
 
 def psnr_peers(pred: np.ndarray, ref: np.ndarray) -> dict[str, Callable[[], Call]]:
@@ -216,30 +244,38 @@ FAMILIES = {
 
 
 def measure(family: str, peer: str) -> None:
-    """Print seconds and the MB a call adds, or why it cannot be made: what a process of its own does for one peer."""
+    """Print the MB a first call adds, and seconds, or why there is no call: what a process of its own does for one peer."""
     try:
         call = FAMILIES[family](*images())[peer]()
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        print(seconds(call), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+        print(added_mb(call), seconds(call))
     except ImportError as error:
         print(f"not here: {error}")
 
 
 def main() -> None:
     """Print a table per family."""
-    if sys.argv[1:2] == ["--one"]:
-        measure(*sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*FAMILIES, []])
+    parser.add_argument("--device", default=DEVICE)
+    parser.add_argument("--batch", default=BATCH, type=int)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.one:
+        measure(asked.names[0], asked.one)
         return
-    for name in sys.argv[1:] or FAMILIES:
+    environment = {**os.environ, "BENCH_DEVICE": asked.device, "BENCH_BATCH": str(asked.batch)}
+    for name in asked.names or FAMILIES:
+        where = f"{asked.device}, batch {asked.batch}, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}"
+        print(f"\n{name}: {FAMILIES[name].__doc__} {where}")
         ours = 0.0
-        print(f"\n{name}: {FAMILIES[name].__doc__} {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
         for peer in FAMILIES[name](*images()):
-            command = [sys.executable, __file__, "--one", name, peer]
-            answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+            command = [sys.executable, __file__, "--one", peer, name]
+            done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+            answer = done.stdout.strip()
             if answer.startswith("not here"):
                 print(f"  {peer:24}{answer}")
                 continue
-            taken, grown = map(float, answer.split())
+            grown, taken = map(float, answer.split())
             if peer.startswith("hdrbench") and not peer.endswith("float32"):
                 ours = taken
             print(f"  {peer:24}{taken:9.4f} s{taken / ours:8.1f}x{grown:9.0f} MB")

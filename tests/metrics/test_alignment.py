@@ -69,6 +69,13 @@ def test_a_black_prediction_has_no_factor(how):
         align(torch.zeros(1, 3, 8, 8), images(1)[..., :8, :8], how)
 
 
+def test_a_reference_that_is_mostly_black_has_no_median_to_align_to():
+    ref = images(1)
+    ref[..., :15, :] = 0
+    with pytest.raises(ValueError, match="positive median of the reference"):
+        align(images(1, 3), ref, "median")
+
+
 def test_unknown_alignment():
     with pytest.raises(ValueError, match="known: none, median, max, crf"):
         align(images(), images(), "mean")

@@ -9,11 +9,12 @@ import torch.nn.functional as F  # noqa: N812
 from scipy.ndimage import correlate
 
 from hdrbench.errors import HdrbenchError
-from hdrbench.metrics.hdrvdp import v2_eye
-from hdrbench.metrics.hdrvdp.display import pixels_per_degree, to_light
-from hdrbench.metrics.hdrvdp.pyramid import kernels, max_height, steerable_pyramid
+from hdrbench.metrics.hdrvdp.display import ENCODINGS, pixels_per_degree, show
+from hdrbench.metrics.hdrvdp.eye import lookup, mtf, neural_csf, response_tables
+from hdrbench.metrics.hdrvdp.fourier import filter_surrounded, frequencies
+from hdrbench.metrics.hdrvdp.pyramid import STEERABLE, decompose
 from hdrbench.metrics.hdrvdp.resize import resampling_matrix, resize
-from hdrbench.metrics.hdrvdp.v2 import hdrvdp2
+from hdrbench.metrics.hdrvdp.v2 import EYE, hdrvdp2
 
 
 def noise(*shape, seed=0):
@@ -66,6 +67,12 @@ class TestQuality:
         for pair in ((black, ref), (ref, black)):
             assert hdrvdp2(*pair, ppd=30).item() < scores[-1]
 
+    def test_a_change_where_the_reference_is_negative_does_not_count(self):
+        # As in the release, which is why callers must not pass negative light.
+        light = 100 * noise(1, 3, 20, 24)
+        assert hdrvdp2(light, light - 200, ppd=30).tolist() == [100.0]
+        assert hdrvdp2(light - 200, light, ppd=30).item() < 100
+
     def test_one_value_per_image_whatever_its_neighbours(self):
         ref = 100 * noise(3, 3, 30, 41)
         pred = ref * (1 + torch.tensor([0.01, 0.1, 0.5]).view(3, 1, 1, 1) * noise(3, 3, 30, 41, seed=1))
@@ -74,7 +81,6 @@ class TestQuality:
         assert together.dtype == torch.float64
         for k in range(3):
             assert torch.equal(hdrvdp2(pred[k : k + 1], ref[k : k + 1], ppd=30), together[k : k + 1])
-        assert hdrvdp2(pred[:0], ref[:0], ppd=30).shape == (0,)
 
     def test_float32_images_are_computed_in_float64(self):
         ref = (100 * noise(1, 3, 20, 24)).float()
@@ -130,6 +136,8 @@ class TestQuality:
         image = torch.rand(1, 3, 20, 20)
         with pytest.raises(ValueError, match="one shape"):
             hdrvdp2(image, image[:, :1], ppd=30)
+        with pytest.raises(ValueError, match="images with pixels"):
+            hdrvdp2(image[:0], image[:0], ppd=30)
         with pytest.raises(ValueError, match="1 values that are NaN"):
             hdrvdp2(
                 image.index_fill(3, torch.tensor([0]), 1.0), torch.where(image == image.max(), math.nan, image), ppd=30
@@ -148,32 +156,36 @@ class TestQuality:
         with pytest.raises(HdrbenchError, match="did you mean 'sRGB-display'"):
             hdrvdp2(image, image, encoding="srgb-display", ppd=30)
 
+    @pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+    def test_overflow_is_an_error_not_nan(self):
+        image = noise(1, 3, 20, 20)
+        with pytest.raises(ValueError, match="overflowed"):
+            hdrvdp2(image * 1e307, image, ppd=30)
+
 
 class TestPyramid:
     def test_kernels(self):
-        kernel = kernels()
-        sums = {name: kernel[name].sum(dim=(-2, -1)) for name in kernel}
-        assert sums["low_0"].item() == pytest.approx(1, abs=1e-6)
-        assert sums["low"].item() == pytest.approx(2, abs=1e-6)
-        assert sums["high_0"].abs().item() < 1e-6
-        assert sums["oriented"].abs().max() < 1e-12
-        for even in (kernel["high_0"], kernel["low_0"], kernel["low"]):
+        assert STEERABLE.low_0.sum().item() == pytest.approx(1, abs=1e-6)
+        assert STEERABLE.low.sum().item() == pytest.approx(2, abs=1e-6)
+        assert STEERABLE.high_0.sum().abs().item() < 1e-6
+        assert STEERABLE.bands.sum(dim=(-2, -1)).abs().max() < 1e-12
+        for even in (STEERABLE.high_0, STEERABLE.low_0, STEERABLE.low):
             assert torch.equal(even, even.T)
             assert torch.equal(even, even.flip(0))
-        assert torch.equal(kernel["oriented"], -kernel["oriented"].flip((1, 2)))
+        assert torch.equal(STEERABLE.bands, -STEERABLE.bands.flip((1, 2)))
 
     @pytest.mark.parametrize("size", [(96, 80), (51, 77), (17, 20), (15, 16)])
     @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
     def test_same_as_spatial_filters(self, size, dtype):
-        images, kernel = noise(2, *size), {name: value.numpy() for name, value in kernels().items()}
-        height = max_height(size)
-        bands = steerable_pyramid(images.to(dtype), height)
+        images = noise(2, *size)
+        height = STEERABLE.max_height(size)
+        bands = decompose(images.to(dtype), height, STEERABLE)
         for n, image in enumerate(images.numpy()):
-            expected = [[correlate(image, kernel["high_0"], mode="mirror")]]
-            low = correlate(image, kernel["low_0"], mode="mirror")
+            expected = [[correlate(image, STEERABLE.high_0, mode="mirror")]]
+            low = correlate(image, STEERABLE.low_0, mode="mirror")
             for _ in range(height):
-                expected.append([correlate(low, k, mode="mirror") for k in kernel["oriented"]])
-                low = correlate(low, kernel["low"], mode="mirror")[::2, ::2]
+                expected.append([correlate(low, k, mode="mirror") for k in STEERABLE.bands])
+                low = correlate(low, STEERABLE.low, mode="mirror")[::2, ::2]
             expected.append([low])
             assert len(bands) == height + 2
             for band, reference in zip(bands, expected, strict=True):
@@ -182,11 +194,17 @@ class TestPyramid:
                 assert error < (1e-12 if dtype == torch.float64 else 1e-5)
 
     def test_heights(self):
-        assert [max_height(s) for s in ((16, 99), (17, 17), (33, 99), (34, 34), (1000, 1500))] == [0, 1, 1, 2, 6]
+        assert [STEERABLE.max_height(s) for s in ((16, 99), (17, 17), (33, 99), (34, 34), (1000, 1500))] == [
+            0,
+            1,
+            1,
+            2,
+            6,
+        ]
         with pytest.raises(ValueError, match="expected 0 to 1"):
-            steerable_pyramid(noise(1, 20, 20), 2)
+            decompose(noise(1, 20, 20), 2, STEERABLE)
         with pytest.raises(ValueError, match="at least 15x15"):
-            steerable_pyramid(noise(1, 14, 20), 0)
+            decompose(noise(1, 14, 20), 0, STEERABLE)
 
 
 class TestResize:
@@ -232,16 +250,20 @@ class TestDisplay:
 
     def test_light(self):
         ends = torch.tensor([0.0, 1.0], dtype=torch.float64).view(1, 1, 1, 2)
-        assert to_light(ends, "luma-display").flatten().tolist() == pytest.approx([1, 100])
-        assert to_light(ends.expand(1, 3, 1, 2), "sRGB-display")[0, 1].flatten().tolist() == pytest.approx([1, 100])
-        assert torch.equal(to_light(ends, "luminance"), ends)
+        assert show(ends, ENCODINGS[2]["luma-display"])[0].flatten().tolist() == pytest.approx([1, 100])
+        codes = show(ends.expand(1, 3, 1, 2), ENCODINGS[2]["sRGB-display"])
+        assert [light.flatten().tolist() for light in codes] == [pytest.approx([1, 100])] * 3
+        assert torch.equal(show(ends, ENCODINGS[2]["luminance"])[0], ends[:, 0])
         d65 = torch.tensor([0.95047, 1.0, 1.08883], dtype=torch.float64).view(1, 3, 1, 1)
-        torch.testing.assert_close(to_light(d65, "XYZ"), torch.ones_like(d65), atol=2e-3, rtol=0)
+        white = torch.stack(show(d65, ENCODINGS[2]["XYZ"]))
+        torch.testing.assert_close(white, torch.ones_like(white), atol=2e-3, rtol=0)
+        blue = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64).view(1, 3, 1, 1)
+        assert min(primary.item() for primary in show(blue, ENCODINGS[2]["XYZ"])) == -0.49857
 
 
 class TestEye:
     def test_response_tables_of_octave(self):
-        cones, rods = v2_eye._response_tables()
+        cones, rods = response_tables(EYE)
         assert cones[[0, 1023, -1]].tolist() == pytest.approx([0, 5.934805004, 284.8994849], rel=1e-9)
         assert rods[[0, 1023, -1]].tolist() == pytest.approx([0, 54.00498598, 98.39374138], rel=1e-9)
 
@@ -250,29 +272,29 @@ class TestEye:
         x = 10 * noise(50, 7) - 5
         x[0, :2] = torch.tensor([-5.0, 5.0])
         expected = np.interp(x.numpy(), np.linspace(-5, 5, 2048), table.numpy())
-        torch.testing.assert_close(v2_eye.lookup(x, table), torch.from_numpy(expected))
+        torch.testing.assert_close(lookup(x, table), torch.from_numpy(expected))
 
-    def test_scatter_is_a_convolution_with_dark_around(self):
-        image = 100 * noise(1, 12, 17)
-        [scattered] = v2_eye.scatter([image], 30.0)
+    def test_optics_are_a_convolution_with_dark_around(self):
+        image, dark = 100 * noise(12, 17), 1e-5
+        gain = mtf(frequencies(12, 17, 30.0, image))
         v, u = np.fft.fftfreq(24, 1 / 30), np.fft.fftfreq(34, 1 / 30)
         frequency = torch.from_numpy(np.hypot(v[:, None], u))
-        canvas = np.full((24, 34), v2_eye.SURROUND)
-        canvas[:12, :17] = image[0]
-        expected = np.fft.ifft2(np.fft.fft2(canvas) * v2_eye.mtf(frequency).numpy()).real[:12, :17]
-        np.testing.assert_allclose(scattered[0].numpy(), expected, rtol=1e-10)
-        [differentiable] = v2_eye.scatter([image.clone().requires_grad_()], 30.0)
-        torch.testing.assert_close(differentiable.detach(), scattered)
-        [dark] = v2_eye.scatter([torch.full_like(image, v2_eye.SURROUND)], 30.0)
-        torch.testing.assert_close(dark, torch.full_like(image, v2_eye.SURROUND))
+        canvas = np.full((24, 34), dark)
+        canvas[:12, :17] = image
+        expected = np.fft.ifft2(np.fft.fft2(canvas) * mtf(frequency).numpy()).real[:12, :17]
+        for given in (image, image.clone().requires_grad_()):
+            np.testing.assert_allclose(filter_surrounded(given, gain, dark).detach(), expected, rtol=1e-10)
+        flat = torch.full_like(image, dark)
+        torch.testing.assert_close(filter_surrounded(flat, gain, dark), flat)
 
     def test_contrast_sensitivity(self):
         # At a luminance of the table nothing is interpolated; at frequency 0 nothing is seen.
-        a, b, c, d = v2_eye.CSF_PARAMETERS[3]
+        node, a, b, c, d = EYE.csf[3]
         expected = d / math.sqrt((1 + (4 * a) ** b) / (1 - math.exp(-((4 / 7) ** 2))) ** c)
-        luminance = torch.tensor([2.0, 2.0], dtype=torch.float64)
+        log_luminance = torch.tensor([node, node], dtype=torch.float64).log10()
         frequency = torch.tensor([4.0, 0.0], dtype=torch.float64)
-        assert v2_eye.neural_csf(frequency, luminance).tolist() == pytest.approx([expected, 0.0])
-        ends = v2_eye.neural_csf(4.0, torch.tensor([1e-5, 0.002, 150.0, 1e5], dtype=torch.float64)).tolist()
+        assert neural_csf(EYE, frequency, log_luminance).tolist() == pytest.approx([expected, 0.0])
+        outside = torch.tensor([1e-5, 0.002, 150.0, 1e5], dtype=torch.float64).log10()
+        ends = neural_csf(EYE, 4.0, outside).tolist()
         assert ends[0] == pytest.approx(ends[1])
         assert ends[2] == pytest.approx(ends[3])

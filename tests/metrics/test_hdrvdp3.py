@@ -8,11 +8,16 @@ import torch
 from scipy import fft, ndimage
 
 from hdrbench.errors import HdrbenchError
-from hdrbench.metrics.hdrvdp import v3_eye, v3_pyramid
-from hdrbench.metrics.hdrvdp.v3 import TASKS, hdrvdp3
-from hdrbench.metrics.hdrvdp.v3_display import ENCODINGS, get_encoding, mix, show
+from hdrbench.metrics.hdrvdp import display
+from hdrbench.metrics.hdrvdp.display import mix, show
+from hdrbench.metrics.hdrvdp.eye import ADAPTATION_SIGMA, adaptation, lookup, mtf, neural_csf, respond
+from hdrbench.metrics.hdrvdp.fourier import filter_mirrored, frequencies
+from hdrbench.metrics.hdrvdp.pyramid import ISOTROPIC, decompose
+from hdrbench.metrics.hdrvdp.v3 import EYE, TASKS, hdrvdp3
 
 PPD = 30.0
+ENCODINGS = display.ENCODINGS[3]
+KERNELS = (ISOTROPIC.high_0, ISOTROPIC.low_0, ISOTROPIC.low, ISOTROPIC.bands[0])
 
 
 def random(*shape, seed=0, dtype=torch.float64):
@@ -47,7 +52,6 @@ class TestScore:
     def test_one_value_per_image_whatever_its_neighbours(self, pair):
         together = hdrvdp3(*pair, ppd=PPD).q
         assert together.tolist() == [hdrvdp3(p[None], r[None], ppd=PPD).q.item() for p, r in zip(*pair, strict=True)]
-        assert hdrvdp3(pair[0][:0], pair[1][:0], ppd=PPD).q.shape == (0,)
 
     def test_invisible_in_the_dark_and_from_afar(self, pair):
         bright, dark = (hdrvdp3(pair[0] * k, pair[1] * k, ppd=PPD).q for k in (1.0, 1e-4))
@@ -58,6 +62,11 @@ class TestScore:
         ref = pair[1] + 1.0
         assert hdrvdp3(ref * 1.0009, ref, encoding="rgb-native", ppd=PPD).q.tolist() == [10.0] * 3
         assert (hdrvdp3(ref * 1.1, ref, encoding="rgb-native", ppd=PPD).q < 10).all()
+
+    def test_a_change_where_the_reference_is_negative_does_not_count(self, pair):
+        # As in the release, which is why callers must not pass negative light.
+        assert hdrvdp3(pair[1], pair[1] - 2000, encoding="rgb-native", ppd=PPD).q.tolist() == [10.0] * 3
+        assert (hdrvdp3(pair[1] - 2000, pair[1], encoding="rgb-native", ppd=PPD).q < 10).all()
 
     def test_the_same_upside_down_and_mirrored(self, pair):
         # Not near 30 ppd and above, where the release's Gaussian of adaptation sees the far border.
@@ -127,6 +136,8 @@ class TestBadInput:
     def test_what_every_metric_refuses(self, pair):
         with pytest.raises(ValueError, match="one shape"):
             hdrvdp3(pair[0][:2], pair[1], ppd=PPD)
+        with pytest.raises(ValueError, match="images with pixels"):
+            hdrvdp3(pair[0][:0], pair[1][:0], ppd=PPD)
         with pytest.raises(ValueError, match="NaN"):
             hdrvdp3(pair[0] * math.nan, pair[1], ppd=PPD)
 
@@ -162,9 +173,9 @@ class TestBadInput:
 class TestDisplay:
     def test_white_has_the_luminance_it_says(self):
         for name in ("rgb-bt.709", "rgb-bt.2020", "rgb-native", "luminance"):
-            encoding = get_encoding(name, ENCODINGS[name].channels)
+            encoding = ENCODINGS[name]
             light = show(torch.full((1, encoding.channels, 2, 2), 400.0, dtype=torch.float64), encoding)
-            long, medium, _ = mix(light, encoding.display.to_receptors)
+            long, medium, _ = mix(light, encoding.to_receptors)
             # The CIE 1931 luminance of a matrix is not quite that of the cones.
             torch.testing.assert_close(long + medium, torch.full_like(long, 400.0), rtol=0.03, atol=0)
 
@@ -181,71 +192,70 @@ class TestDisplay:
 
 class TestEye:
     def test_optics_keep_a_flat_field_and_the_mean(self):
-        flat = torch.full((1, 20, 31), 7.0, dtype=torch.float64)
-        torch.testing.assert_close(v3_eye.scatter([flat], PPD)[0], flat)
         image = random(1, 20, 31)
-        torch.testing.assert_close(v3_eye.scatter([image], PPD)[0].mean(), image.mean())
+        gain, flat = mtf(frequencies(20, 31, PPD, image)), torch.full_like(image, 7.0)
+        torch.testing.assert_close(filter_mirrored(flat, gain), flat)
+        torch.testing.assert_close(filter_mirrored(image, gain).mean(), image.mean())
 
     def test_optics_are_the_transfer_function_on_mirrored_images(self):
-        image = random(1, 14, 15)
-        mirrored = np.pad(image[0].numpy(), ((0, 14), (0, 15)), mode="symmetric")
+        image = random(14, 15)
+        mirrored = np.pad(image.numpy(), ((0, 14), (0, 15)), mode="symmetric")
         rho = np.hypot(np.fft.fftfreq(28, 1 / PPD)[:, None], np.fft.fftfreq(30, 1 / PPD))
-        expected = np.fft.ifft2(np.fft.fft2(mirrored) * v3_eye.mtf(torch.from_numpy(rho)).numpy()).real[:14, :15]
+        expected = np.fft.ifft2(np.fft.fft2(mirrored) * mtf(torch.from_numpy(rho)).numpy()).real[:14, :15]
         for given in (image, image.clone().requires_grad_()):
-            np.testing.assert_allclose(v3_eye.scatter([given], PPD)[0][0].detach(), expected, atol=1e-13)
+            filtered = filter_mirrored(given, mtf(frequencies(14, 15, PPD, image)))
+            np.testing.assert_allclose(filtered.detach(), expected, atol=1e-13)
 
     def test_adaptation_is_a_gaussian_of_the_logarithm(self):
         image = 1 + 100 * random(1, 60, 70)
-        sigma = v3_eye.ADAPTATION_SIGMA * 20
+        sigma = ADAPTATION_SIGMA * 20
         radius = math.floor(6 * sigma + 0.5) // 2
         expected = np.exp(ndimage.gaussian_filter(np.log(image[0].numpy()), sigma, mode="nearest", radius=radius))
-        np.testing.assert_allclose(v3_eye.adaptation(image, 20.0)[0], expected, rtol=1e-12)
+        np.testing.assert_allclose(adaptation(image, 20.0)[0], expected, rtol=1e-12)
 
     @pytest.mark.parametrize("size", [(80, 90), (21, 33)])
     def test_wide_adaptation_is_periodic(self, size):
         image = 1 + 100 * random(1, *size)
         extended = np.pad(np.log(image[0].numpy()), ((0, size[0]), (0, size[1])), mode="edge")
-        expected = fft.ifft2(ndimage.fourier_gaussian(fft.fft2(extended), v3_eye.ADAPTATION_SIGMA * 60)).real
-        np.testing.assert_allclose(
-            v3_eye.adaptation(image, 60.0)[0], np.exp(expected[: size[0], : size[1]]), rtol=1e-10
-        )
+        expected = fft.ifft2(ndimage.fourier_gaussian(fft.fft2(extended), ADAPTATION_SIGMA * 60)).real
+        np.testing.assert_allclose(adaptation(image, 60.0)[0], np.exp(expected[: size[0], : size[1]]), rtol=1e-10)
 
     def test_response_grows_with_light(self):
         light = torch.logspace(-5, 5, 200, dtype=torch.float64).view(1, 1, -1)
-        assert (v3_eye.respond(light, light, light).diff() > 0).all()
+        assert (respond(EYE, light, light, light).diff() > 0).all()
 
     def test_lookup_interpolates(self):
         x = torch.linspace(-5, 5, 77, dtype=torch.float64)
         table = random(31)
         expected = np.interp(x, np.linspace(-5, 5, 31), table)
-        np.testing.assert_allclose(v3_eye.lookup(x, -5.0, 5.0, table), expected, atol=1e-12)
+        np.testing.assert_allclose(lookup(x, table), expected, atol=1e-12)
 
     def test_sensitivity_has_no_steps_and_ignores_a_flat_field(self):
         log_luminance = torch.linspace(-5, 5, 1001, dtype=torch.float64)
-        assert (v3_eye.neural_csf(4.0, log_luminance).diff().abs() < 0.05).all()
-        assert not v3_eye.neural_csf(0.0, log_luminance).any()
+        assert (neural_csf(EYE, 4.0, log_luminance).diff().abs() < 0.05).all()
+        assert not neural_csf(EYE, 0.0, log_luminance).any()
         torch.testing.assert_close(
-            v3_eye.neural_csf(1e-9 + 4.0, log_luminance), v3_eye.neural_csf(4.0, log_luminance), rtol=1e-7, atol=0
+            neural_csf(EYE, 1e-9 + 4.0, log_luminance), neural_csf(EYE, 4.0, log_luminance), rtol=1e-7, atol=0
         )
 
 
 class TestPyramid:
     @pytest.mark.parametrize(("size", "height"), [((13, 13), 1), ((27, 51), 2), ((104, 104), 4), ((9, 12), 0)])
     def test_bands_are_those_of_spatial_filters(self, size, height):
-        high_0, low_0, low, band = (kernel.numpy() for kernel in v3_pyramid._kernels())
+        high_0, low_0, low, band = (kernel.numpy() for kernel in KERNELS)
         image = random(1, *size)
         rest = ndimage.correlate(image[0].numpy(), low_0, mode="mirror")
         expected = [ndimage.correlate(image[0].numpy(), high_0, mode="mirror")]
         for _ in range(height):
             expected.append(ndimage.correlate(rest, band, mode="mirror"))
             rest = ndimage.correlate(rest, low, mode="mirror")[::2, ::2]
-        assert height == min(v3_pyramid.max_height(size), 4)
-        for got, want in zip(v3_pyramid.isotropic_pyramid(image, height), [*expected, rest], strict=True):
+        assert height == min(ISOTROPIC.max_height(size), 4)
+        for got, want in zip(decompose(image, height, ISOTROPIC), [*expected, rest], strict=True):
             np.testing.assert_allclose(got[0, 0], want, atol=1e-14)
 
     def test_filters_split_the_spectrum(self):
         # High-pass and low-pass power add up to 1, as far as kernels of this size can.
-        high_0, low_0, low, band = (np.abs(np.fft.fft2(k.numpy(), (64, 64))) for k in v3_pyramid._kernels())
+        high_0, low_0, low, band = (np.abs(np.fft.fft2(k.numpy(), (64, 64))) for k in KERNELS)
         np.testing.assert_allclose(high_0**2 + low_0**2, 1, atol=0.1)
         inner = np.abs(np.fft.fftfreq(64)) < 0.25
         np.testing.assert_allclose((band**2 + low**2 / 4)[np.ix_(inner, inner)], 1, atol=0.15)

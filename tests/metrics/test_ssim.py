@@ -170,7 +170,7 @@ def test_gradient_reaches_the_reference_alone(pair):
 def test_least_size(variant, least):
     fits = torch.rand(1, 3, least, 30)
     assert ssim(fits, fits, variant=variant).item() == pytest.approx(1.0, abs=1e-12)
-    with pytest.raises(ValueError, match=f"{least}x{least}"):
+    with pytest.raises(ValueError, match=f"{least}x{least}|with pixels"):
         ssim(fits[:, :, 1:], fits[:, :, 1:], variant=variant)
 
 
@@ -191,6 +191,7 @@ def test_what_has_no_value_is_an_error():
     pred, ref = small(1, 3, 12, 12)
     with pytest.raises(ValueError, match="not a finite number"):
         ssim(pred * 1e200, ref * 1e200, variant="wang")
-    with pytest.raises(ValueError, match="no channels"):
+    with pytest.raises(ValueError, match="with pixels"):
         ssim(pred[:, :0], ref[:, :0])
-    assert ssim(pred[:0], ref[:0]).shape == (0,)
+    with pytest.raises(ValueError, match="with pixels"):
+        ssim(pred[:0], ref[:0])

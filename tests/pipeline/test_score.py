@@ -104,7 +104,7 @@ def test_not_finite_pixels_are_listed(folders):
     outcome = score_folder(request(folders))
     assert "a.exr" in outcome.problems[0]
     assert "NaN" in outcome.problems[0]
-    assert "a.exr" not in outcome.scores
+    assert outcome.scores["a.exr"] == {}
 
 
 def test_missing_weights_are_named_and_the_rest_is_scored(folders, monkeypatch):
@@ -141,6 +141,89 @@ def test_fusion_is_scored_against_a_folder_of_exposures(tmp_path):
     assert 0 < outcome.scores["a.png"]["mef_ssim"] < 1
     assert outcome.count("mef_ssim") == 1
     assert "b.png: has no exposures, expected in" in outcome.problems[0]
+
+
+def test_fusion_is_scored_on_codes_whatever_they_are_elsewhere(tmp_path):
+    frames = np.random.default_rng(2).random((3, 48, 60, 3), dtype=np.float32)
+    write_ldr(tmp_path / "pred" / "a.png", frames.mean(0))
+    write_hdr(tmp_path / "pred" / "b.exr", frames.mean(0))
+    for number, frame in enumerate(frames):
+        for name in "ab":
+            write_ldr(tmp_path / "stacks" / name / f"{number}.png", frame)
+    (tmp_path / "stacks" / "a" / "._0.png").write_bytes(b"left behind by another system")
+    asked = {"ref": None, "stack": tmp_path / "stacks"}
+    plain = score_folder(request(tmp_path, "mef_ssim", **asked))
+    decoded = score_folder(request(tmp_path, "mef_ssim", ldr_as="srgb", **asked))
+    assert plain.scores["a.png"] == decoded.scores["a.png"] != {}
+    assert plain.scores["b.exr"] == {}
+    assert "b.exr: fusion is scored on display codes" in plain.problems[0]
+
+
+def test_whatever_a_library_raises_is_a_line(folders, monkeypatch):
+    from hdrbench.pipeline import score
+
+    def read(path, *others):
+        if path.name == "b.hdr":
+            raise MemoryError("cannot\nallocate")
+        return original(path, *others)
+
+    original = score._read
+    monkeypatch.setattr(score, "_read", read)
+    outcome = score_folder(request(folders))
+    assert outcome.problems == [f"{folders / 'pred' / 'b.hdr'}: MemoryError: cannot allocate"]
+    assert len(outcome.scores["c.exr"]) == 2
+
+
+def test_an_interrupted_run_keeps_what_it_has(folders, monkeypatch):
+    from hdrbench.pipeline import score
+
+    def load(request, settings, path, *others):
+        if path.name == "b.hdr":
+            raise KeyboardInterrupt
+        return original(request, settings, path, *others)
+
+    original = score._load
+    monkeypatch.setattr(score, "_load", load)
+    call = ["score", "--pred", str(folders / "pred"), "--ref", str(folders / "ref"), "--metrics", "psnr_mu,psnr_mu"]
+    done = CliRunner().invoke(app, [*call, "--csv", str(folders / "s.csv")])
+    assert done.exit_code == 130
+    assert "interrupted after 1 of 3 images" in done.output
+    lines = (folders / "s.csv").read_text().splitlines()
+    assert lines[0] == "image,psnr_mu,protocol"
+    assert lines[1].startswith("a.exr,")
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (("--csv", "{}"), "is a folder; name a file"),
+        (("--csv", "{}/s", "--json", "{}/s"), "is to hold two things"),
+        (("--json", "{}/ref/a.exr/s.json"), "its folder cannot be made"),
+    ],
+)
+def test_files_that_cannot_be_written_are_refused_before_anything_is_scored(folders, files, message, monkeypatch):
+    from hdrbench.pipeline import score
+
+    monkeypatch.setattr(score, "score_folder", lambda request: pytest.fail("scored"))
+    call = ["score", "--pred", str(folders / "pred"), "--ref", str(folders / "ref"), "--metrics", "psnr_mu"]
+    done = CliRunner().invoke(app, [*call, *(file.format(folders) for file in files)])
+    assert isinstance(done.exception, HdrbenchError)
+    assert message in str(done.exception)
+
+
+def test_a_pipe_is_written_to_and_stays_one(folders):
+    import os
+    import threading
+
+    pipe, read = folders / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
+    reader.start()
+    call = ["score", "--pred", str(folders / "pred"), "--ref", str(folders / "ref"), "--metrics", "psnr_mu"]
+    assert CliRunner().invoke(app, [*call, "--csv", str(pipe)]).exit_code == 0
+    reader.join(10)
+    assert pipe.is_fifo()
+    assert read[0].startswith("image,psnr_mu,protocol")
 
 
 @pytest.mark.parametrize(
@@ -180,6 +263,7 @@ def test_command(folders):
     assert float(lines[1].split(",")[1]) == record["scores"]["a.exr"]["psnr_mu"]
     assert lines[3] == f"c.exr,,,usme_hdr {record['protocol']['hash']}"
     assert lines[4].startswith("mean,")
+    assert lines[5].startswith("images,2,2,")
 
 
 def test_identical_images_are_infinitely_good_in_json_too(folders):

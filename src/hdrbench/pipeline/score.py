@@ -60,6 +60,7 @@ class Outcome:
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    interrupted: bool = False
 
     def count(self, name: str) -> int:
         """How many images a metric has a score of."""
@@ -89,38 +90,53 @@ def score_folder(request: Request) -> Outcome:
             outcome.problems.append(f"metric {name}: {reason}")
         else:
             here.append(name)
-    device = best_device()
-    names = dict(_images(request.pred, outcome))
+    paths = dict(_images(request.pred, outcome))
     references = dict(_images(request.ref, outcome)) if request.ref else {}
     if request.ref:
-        outcome.problems += [f"{references[stem]}: has no prediction" for stem in references if stem not in names]
-    for stem, path in track(sorted(names.items()), "scoring", len(names), console=Console(stderr=True)):
-        try:
-            subject = _load(request, settings, stem, path, references, device, outcome)
-        except HdrbenchError as error:
-            outcome.problems.append(str(error))
-            continue
-        outcome.scores[path.name] = {}
-        for name in here:
-            has = {"reference": subject.ref is not None, "stack": subject.stack is not None, "nothing": True}
-            if has[metrics.get(name).needs]:
-                _score_one(name, subject, path, outcome)
+        outcome.problems += [f"{references[stem]}: has no prediction" for stem in references if stem not in paths]
+    done = 0
+    try:
+        for stem, path in track(sorted(paths.items()), "scoring", len(paths), console=Console(stderr=True)):
+            _score_image(request, settings, here, path, references.get(stem), outcome)
+            done += 1
+    except KeyboardInterrupt:
+        outcome.problems.append(f"interrupted after {done} of {len(paths)} images")
+        outcome.interrupted = True
     return outcome
 
 
-def _score_one(name: str, subject: scoring.Subject, path: Path, outcome: Outcome) -> None:
+def _score_image(
+    request: Request, settings: protocol.Protocol, names: list[str], path: Path, other: Path | None, outcome: Outcome
+) -> None:
+    """Score one image; whatever goes wrong with it, or with one metric, is a line, and the others go on."""
+    row = outcome.scores[path.name] = {}
     try:
-        value = scoring.score(name, subject).item()
-    except WeightsMissingError as error:
-        outcome.problems.append(f"metric {name}: {error}")
+        subject = _load(request, settings, path, other, outcome)
+    except Exception as error:
+        outcome.problems.append(_told(error, path))
         return
-    except (HdrbenchError, ValueError) as error:
-        outcome.problems.append(f"{path}: {name}: {error}")
-        return
-    if math.isnan(value):
-        outcome.problems.append(f"{path}: {name} is not a number")
-        return
-    outcome.scores[path.name][name] = value
+    has = {"reference": subject.ref is not None, "stack": subject.fusion is not None, "nothing": True}
+    for name in names:
+        if not has[metrics.get(name).needs]:
+            continue
+        try:
+            value = scoring.score(name, subject).item()
+        except Exception as error:
+            line = f"metric {name}: {error}" if isinstance(error, WeightsMissingError) else f"{path}: {name}: {error}"
+            if line not in outcome.problems:
+                outcome.problems.append(line)
+            continue
+        if math.isnan(value):
+            outcome.problems.append(f"{path}: {name} is not a number")
+        else:
+            row[name] = value
+
+
+def _told(error: Exception, path: Path) -> str:
+    """Say what is wrong with a file; errors of our own begin with its path, a library's do not."""
+    if isinstance(error, HdrbenchError):
+        return str(error)
+    return f"{path}: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _check(request: Request) -> None:
@@ -137,7 +153,8 @@ def _check(request: Request) -> None:
     for folder in (request.pred, request.ref, request.stack):
         if folder is not None and not folder.is_dir():
             raise HdrbenchError(f"{folder}: is no folder")
-    if not any(path.suffix.lower() in (*HDR_SUFFIXES, *LDR_SUFFIXES) for path in request.pred.iterdir()):
+    kinds = (*HDR_SUFFIXES, *LDR_SUFFIXES)
+    if not any(path.suffix.lower() in kinds and not path.is_dir() for path in request.pred.iterdir()):
         raise HdrbenchError(f"{request.pred}: holds no images ({', '.join((*HDR_SUFFIXES, *LDR_SUFFIXES))})")
 
 
@@ -159,31 +176,27 @@ def _images(folder: Path, outcome: Outcome) -> Iterator[tuple[str, Path]]:
 
 
 def _load(
-    request: Request,
-    settings: protocol.Protocol,
-    stem: str,
-    path: Path,
-    references: dict[str, Path],
-    device: str,
-    outcome: Outcome,
+    request: Request, settings: protocol.Protocol, path: Path, other: Path | None, outcome: Outcome
 ) -> scoring.Subject:
+    """Read an image and what it is compared with; a reference or stack that cannot be used is a line in the outcome."""
+    device = best_device()
     pred = _read(path, request.ldr_as)
-    ref = None
+    ref = fusion = None
     if request.ref is not None:
         try:
-            ref = _reference(request, path, pred, references.get(stem))
-        except HdrbenchError as error:
-            outcome.problems.append(str(error))
-    stack = None
+            ref = _reference(request, path, pred, other)
+        except Exception as error:
+            outcome.problems.append(_told(error, other or path))
     if request.stack is not None:
         try:
-            stack = _read_stack(request.stack / stem, path, pred).to(device)
-        except HdrbenchError as error:
-            outcome.problems.append(str(error))
-    batches = to_batch(pred, device), None if ref is None else to_batch(ref, device)
+            fusion = _read_fusion(request.stack / path.stem, path)
+        except Exception as error:
+            outcome.problems.append(_told(error, request.stack / path.stem))
     coded = _is_ldr(path) and request.ldr_as is None
     _note_surprises(outcome, path, settings, pred, ref, coded=coded)
-    return scoring.Subject(settings, *batches, stack, coded=coded)
+    batches = to_batch(pred, device), None if ref is None else to_batch(ref, device)
+    moved = None if fusion is None else (fusion[0].to(device), fusion[1].to(device))
+    return scoring.Subject(settings, *batches, moved, coded=coded)
 
 
 def _note_surprises(
@@ -217,16 +230,21 @@ def _reference(request: Request, path: Path, pred: np.ndarray, other: Path | Non
     return ref
 
 
-def _read_stack(folder: Path, path: Path, pred: np.ndarray) -> torch.Tensor:
+def _read_fusion(folder: Path, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Read the codes of a fused picture and of its exposures, whatever they are taken for elsewhere."""
+    if not _is_ldr(path):
+        raise HdrbenchError(f"{path}: fusion is scored on display codes, but this is a radiance map; give a picture")
     if not folder.is_dir():
         raise HdrbenchError(f"{path}: has no exposures, expected in {folder}")
-    frames = [read_ldr(file) for file in sorted(folder.iterdir()) if _is_ldr(file)]
+    fused = _read(path, None)
+    files = sorted(file for file in folder.iterdir() if _is_ldr(file) and file.is_file() and file.name[0] != ".")
+    frames = [_read(file, None) for file in files]
     if len(frames) < 2:
         raise HdrbenchError(f"{folder}: holds {len(frames)} exposures, expected at least 2")
-    for frame in frames:
-        if frame.shape != pred.shape:
-            raise HdrbenchError(f"{folder}: an exposure is {_size(frame)}, but the fused image is {_size(pred)}")
-    return torch.stack([torch.from_numpy(frame).permute(2, 0, 1) for frame in frames])[None]
+    for file, frame in zip(files, frames, strict=True):
+        if frame.shape != fused.shape:
+            raise HdrbenchError(f"{file}: is {_size(frame)}, but the fused image is {_size(fused)}")
+    return to_batch(fused, "cpu"), torch.cat([to_batch(frame, "cpu") for frame in frames])[None]
 
 
 def _read(path: Path, ldr_as: str | None) -> np.ndarray:
@@ -260,6 +278,7 @@ def as_record(request: Request, outcome: Outcome) -> dict[str, Any]:
         "protocol": {"name": request.protocol_name, "hash": settings.digest(), "fields": settings.fields()},
         "scores": {image: {n: plain(v) for n, v in row.items()} for image, row in outcome.scores.items()},
         "mean": {name: plain(outcome.mean(name)) for name in request.names},
+        "images": {name: outcome.count(name) for name in request.names},
         "problems": outcome.problems,
         "notes": outcome.notes,
         "hdrbench": hdrbench.__version__,

@@ -1,5 +1,6 @@
 """The golden comparison on the terminal: ours, reference, difference and tolerance, by metric and implementation."""
 
+import math
 from collections import defaultdict
 
 from rich.console import Console
@@ -52,6 +53,9 @@ def run_checks(golden: Golden, only: str | None, *, verbose: bool) -> int:
     if all(result.skipped for result in results):
         raise HdrbenchError(f"none of the {len(results)} values could be compared: {results[0].skipped}")
     reasons = dict.fromkeys(f"{result.metric}: {result.skipped}" for result in results if result.skipped)
+    for result in results:
+        if result.failed:
+            print(f"failed  {result.id}: {result.failed}")
     for reason in reasons:
         print(f"skipped  {reason}")
     return sum(not result.passed for result in results if result.skipped is None)
@@ -63,6 +67,6 @@ def _row(group: list[Comparison]) -> list[str]:
     names = [group[0].metric if len(group) > 1 else f"{group[0].metric} {group[0].id}", group[0].implementation]
     if not compared:
         return [*names, "–", "–", "–", "–", *map(str, counts)]
-    worst = max(compared, key=lambda result: result.difference / result.tolerance)
+    worst = max(compared, key=lambda result: math.inf if result.failed else result.difference / result.tolerance)
     values = [f"{worst.ours:.8g}", f"{worst.reference:.8g}", f"{worst.difference:.1e}", f"{worst.tolerance:.0e}"]
     return [*names, *values, *map(str, counts)]
