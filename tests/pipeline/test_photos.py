@@ -1,0 +1,223 @@
+"""From photographs on disk to files that can be looked at."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hdrbench.errors import DataMissingError, HdrbenchError, ImageError
+from hdrbench.imaging.io import read_hdr, read_ldr, write_hdr, write_ldr
+from hdrbench.imaging.stack import ExposureList
+from hdrbench.imaging.tonemapping import presets
+from hdrbench.pipeline import photos
+
+TIMES = (1.0, 4.0, 16.0)
+
+
+def scene(height=60, width=80):
+    """Rectangles over rectangles, radiance in [0.001, 0.9]."""
+    generator = np.random.default_rng(5)
+    image = np.full((height, width, 3), 0.9, np.float32)
+    for _ in range(400):
+        y, x = generator.integers(0, height), generator.integers(0, width)
+        h, w = generator.integers(4, 20, 2)
+        image[y : y + h, x : x + w] = 0.9 * 10.0 ** (-2.9 * generator.random(3))
+    return image
+
+
+def photograph(folder, radiance, shifts=((0, 0),) * 3, *, bits=16):
+    """Three frames of a gamma camera named against their order, and their exposures in a text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    height, width = (side - 20 for side in radiance.shape[:2])
+    for name, time, (x, y) in zip("cab", TIMES, shifts, strict=True):
+        part = radiance[10 + y : 10 + y + height, 10 + x : 10 + x + width]
+        write_ldr(folder / f"{name}.png", np.clip(part * time, 0, 1) ** (1 / 2.2), bits=bits)
+    (folder / "stops.txt").write_text("c.png 0\na.png 2\nb.png 4\n")
+    return ExposureList(folder / "stops.txt", "stops")
+
+
+@pytest.fixture
+def radiance():
+    return scene()
+
+
+@pytest.mark.parametrize("suffix", [".exr", ".hdr"])
+def test_merge_gives_the_radiance_back_and_a_preview(tmp_path, radiance, suffix):
+    listed = photograph(tmp_path / "in", radiance)
+    out = tmp_path / "deep" / f"merged{suffix}"
+    done = photos.merge_photos([tmp_path / "in"], out, method="triangle", listed=listed)
+    merged = read_hdr(out)
+    truth = radiance[10:-10, 10:-10]
+    # RGBE keeps the upper 8 bits of the largest channel's mantissa, and drops the rest.
+    shared = truth.max(-1, keepdims=True) / 128 if suffix == ".hdr" else 0.0
+    assert (np.abs(merged - truth) <= 0.01 * truth + 1e-4 + shared).all()
+    assert (done.out, done.preview, done.shifts) == (out, tmp_path / "deep" / "merged_preview.png", None)
+    assert [path.name for path in done.bracket.paths] == ["c.png", "a.png", "b.png"]
+    assert sorted(path.name for path in out.parent.iterdir()) == [out.name, "merged_preview.png"]
+    tensor = torch.from_numpy(truth).permute(2, 0, 1)[None]
+    expected = presets.get(photos.PREVIEW)(tensor)[0].permute(1, 2, 0)
+    np.testing.assert_allclose(read_ldr(done.preview), expected, atol=0.02)
+
+
+def test_merge_aligns_by_shifts(tmp_path):
+    radiance = scene(200, 240)
+    listed = photograph(tmp_path, radiance, ((4, -3), (0, 0), (-5, 2)))
+    options = {"method": "triangle", "listed": listed}
+    done = photos.merge_photos([tmp_path], tmp_path / "out.exr", align="shift", **options)
+    assert done.shifts == [(4, -3), (0, 0), (-5, 2)]
+    np.testing.assert_allclose(read_hdr(done.out), radiance[12:-13, 14:-15], rtol=0.01, atol=1e-4)
+    ghosted = photos.merge_photos([tmp_path / f"{name}.png" for name in "abc"], tmp_path / "ghosted.exr", **options)
+    assert np.abs(read_hdr(ghosted.out) - radiance[10:-10, 10:-10]).mean() > 0.01
+
+
+def test_merge_aligns_by_flow(tmp_path):
+    radiance = scene(200, 240)
+    listed = photograph(tmp_path, radiance, ((3, -2), (0, 0), (-2, 2)))
+    inner = np.s_[20:-20, 20:-20]
+    errors = {}
+    for align in ("none", "flow"):
+        out = tmp_path / align / "out.exr"
+        frames = [tmp_path / f"{name}.png" for name in "abc"]
+        photos.merge_photos(frames, out, method="triangle", listed=listed, align=align)
+        merged, truth = read_hdr(out)[inner], radiance[10:-10, 10:-10][inner]
+        errors[align] = np.abs(np.log(merged + 1e-3) - np.log(truth + 1e-3)).mean()
+    assert errors["flow"] < errors["none"] / 2
+
+
+@pytest.mark.parametrize("method", sorted(photos.RADIANCE | photos.FUSION))
+def test_every_method_writes_what_it_says(tmp_path, radiance, method):
+    listed = photograph(tmp_path, radiance, bits=8)
+    out = tmp_path / ("merged.exr" if method in photos.RADIANCE else "fused.png")
+    done = photos.merge_photos([tmp_path / f"{name}.png" for name in "abc"], out, method=method, listed=listed)
+    written = read_hdr(out) if method in photos.RADIANCE else read_ldr(out)
+    light, truth = (image.mean(-1).ravel() for image in (written, radiance[10:-10, 10:-10]))
+    order = np.corrcoef(light.argsort().argsort(), truth.argsort().argsort())[0, 1]
+    assert order > (0.9 if method in photos.RADIANCE else 0.6)
+    assert (done.preview is None) == (method in photos.FUSION)
+
+
+MISTAKES = {
+    "method": ({"method": "debevecc"}, "unknown merging method 'debevecc'; "),
+    "alignment": ({"align": "shifts"}, "unknown alignment 'shifts'; did you mean 'shift'"),
+    "preset": ({"preset": "reinhard"}, "unknown tone mapping preset 'reinhard'"),
+    "suffix": ({"out": "x.png"}, r"x\.png: method 'triangle' writes \.hdr, \.pic, \.exr, got '\.png'"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_mistakes_are_named_before_anything_is_read(tmp_path, case):
+    """The folder given does not exist, so whatever read it first would complain about that."""
+    options, message = MISTAKES[case]
+    options = {"method": "triangle", "out": "x.exr", **options}
+    with pytest.raises(HdrbenchError, match=message):
+        photos.merge_photos([tmp_path / "nowhere"], tmp_path / options.pop("out"), **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("method", "median", "spread"), [("debevec", 0.03, 0.2), ("robertson", 0.2, 0.4)])
+def test_recovered_radiance_has_the_unit_of_the_shortest_exposure(tmp_path, radiance, method, median, spread):
+    """Of a gamma camera the radiance itself, though nobody said gamma; Robertson's response converges slowly."""
+    listed = photograph(tmp_path, radiance, bits=8)
+    done = photos.merge_photos([tmp_path], tmp_path / "out" / "x.exr", method=method, listed=listed)
+    truth = radiance[10:-10, 10:-10]
+    middle = (truth > 0.02) & (truth < 0.3)
+    ratio = read_hdr(done.out)[middle] / truth[middle]
+    assert np.median(ratio) == pytest.approx(1, abs=median)
+    np.testing.assert_allclose(np.quantile(ratio, (0.05, 0.95)), 1, atol=spread)
+
+
+@pytest.mark.parametrize("method", ["debevec", "robertson"])
+def test_sixteen_bits_are_not_thrown_away(tmp_path, method):
+    """A shallow ramp: 8-bit frames merge to steps, 16-bit ones to a slope."""
+    ramp = np.linspace(0.02, 0.03, 120, dtype=np.float32)
+    radiance = np.vstack([np.broadcast_to(ramp[None, :, None], (40, 120, 3)), scene(60, 120)])
+    levels = {}
+    for bits in (8, 16):
+        listed = photograph(tmp_path / str(bits), radiance, bits=bits)
+        out = tmp_path / "out" / f"{bits}.exr"
+        photos.merge_photos([tmp_path / str(bits)], out, method=method, listed=listed)
+        levels[bits] = len(np.unique(read_hdr(out)[5, :, 1]))
+    assert levels[8] < 60
+    assert levels[16] == 100
+
+
+def test_frames_that_a_method_cannot_use(tmp_path):
+    for name, level in (("a", 0.0), ("b", 1.0)):
+        write_ldr(tmp_path / f"{name}.png", np.full((30, 30, 3), level))
+    listed = ExposureList(tmp_path / "stops.txt", "stops")
+    listed.path.write_text("0 2")
+    with pytest.raises(HdrbenchError, match=r"a\.png to b\.png: method 'robertson': cannot recover the response"):
+        photos.merge_photos([tmp_path], tmp_path / "x.exr", method="robertson", listed=listed)
+    assert not (tmp_path / "x.exr").exists()
+
+
+def test_triangle_needs_three_frames(tmp_path, radiance):
+    photograph(tmp_path, radiance)
+    listed = ExposureList(tmp_path / "two.txt", "stops")
+    listed.path.write_text("0 2")
+    with pytest.raises(HdrbenchError, match="'triangle' merges 3 frames, got 2"):
+        photos.merge_photos(
+            [tmp_path / "c.png", tmp_path / "a.png"], tmp_path / "x.exr", method="triangle", listed=listed
+        )
+    assert not (tmp_path / "x.exr").exists()
+
+
+def test_frames_are_never_replaced(tmp_path, radiance):
+    listed = photograph(tmp_path, radiance)
+    (tmp_path / "c.png").rename(tmp_path / "x_preview.png")
+    listed.path.write_text("x_preview.png 0\na.png 2\nb.png 4\n")
+    before = (tmp_path / "x_preview.png").read_bytes()
+    with pytest.raises(HdrbenchError, match=r"x_preview\.png: is a frame, and would be replaced"):
+        photos.merge_photos([tmp_path], tmp_path / "x.hdr", method="triangle", listed=listed)
+    assert (tmp_path / "x_preview.png").read_bytes() == before
+    assert not (tmp_path / "x.hdr").exists()
+
+
+def test_a_bracket_without_exposures_says_what_to_give(tmp_path, radiance):
+    photograph(tmp_path, radiance)
+    with pytest.raises(DataMissingError, match=r"a\.png: has no EXIF exposure time; give the exposures in a text file"):
+        photos.merge_photos([tmp_path], tmp_path / "x.exr", method="triangle")
+
+
+@pytest.mark.parametrize("name", sorted(set(presets.PRESETS) - {"mu_law"}))
+def test_tonemap_writes_what_the_preset_makes(tmp_path, radiance, name):
+    write_hdr(tmp_path / "in.exr", 30 * radiance)
+    preset = photos.tonemap_photo(tmp_path / "in.exr", tmp_path / "deep" / "out.png", name)
+    assert preset is presets.get(name)
+    expected = preset(30 * torch.from_numpy(radiance).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+    np.testing.assert_allclose(read_ldr(tmp_path / "deep" / "out.png"), expected, atol=0.51 / 255)
+
+
+def test_tonemap_mistakes(tmp_path, radiance):
+    write_hdr(tmp_path / "in.exr", 30 * radiance)
+    for source, out, preset, kind, message in (
+        ("in.exr", "out.exr", "drago", HdrbenchError, r"out\.exr: tone mapping writes \.png"),
+        ("in.exr", "out.png", "draco", HdrbenchError, "did you mean 'drago'"),
+        ("in.exr", "out.png", "mu_law", HdrbenchError, "expects radiance in .0, 1., got up to 27; use 'mu_law_peak'"),
+        ("no.exr", "out.png", "drago", ImageError, r"no\.exr: no such file"),
+        ("out.png", "out.png", "drago", ImageError, r"out\.png: "),
+    ):
+        with pytest.raises(kind, match=message):
+            photos.tonemap_photo(tmp_path / source, tmp_path / out, preset)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.exr"]
+
+
+@pytest.mark.parametrize("name", ["stack_alignment", "stack_ghost"])
+def test_real_brackets_with_exif(tmp_path, name):
+    root = os.environ.get("HDRBENCH_DATA")
+    folder = Path(root or "") / "banterle_stacks" / name
+    if not root or not folder.is_dir():
+        pytest.skip(f"HDRBENCH_DATA has no banterle_stacks/{name}")
+    done = photos.merge_photos([folder], tmp_path / "out.hdr", method="triangle", align="shift")
+    with Image.open(done.preview) as preview:
+        size, shown = preview.size, np.asarray(preview)
+    assert size == done.bracket.images[0].shape[1::-1]
+    assert 60 < shown.mean() < 190
+    merged = read_hdr(done.out)
+    middle = done.bracket.images[1]
+    well = (middle > 0.2) & (middle < 0.8)
+    ratio = merged[well] / (middle[well] ** 2.2 / done.bracket.times[1])
+    assert 0.8 < np.median(ratio) < 1.25
