@@ -16,7 +16,7 @@ from hdrbench.metrics.checks import check_pair
 BLOCK = 1 << 14  # pixels whose intermediate results stay in the cache
 # The formulas below are written once, for NumPy arrays, whose functions are the faster ones on a CPU, and for tensors.
 Array = Any
-Planes = tuple[Array, Array, Array]
+Planes = tuple[Array, ...]
 
 
 @dataclass(frozen=True)

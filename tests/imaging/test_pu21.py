@@ -44,10 +44,8 @@ class TestVariants:
         assert ends.tolist() == pytest.approx([0.005, 1e4], rel=1e-6)
 
     def test_tensors_and_arrays_agree(self, variant):
-        luminance = RANGE.clone().requires_grad_()
-        torch.testing.assert_close(
-            pu21.encode(luminance, variant).detach(), pu21.encode(RANGE, variant), rtol=0, atol=1e-12
-        )
+        with_gradient = pu21.encode(RANGE.clone().requires_grad_(), variant).detach()
+        torch.testing.assert_close(with_gradient, pu21.encode(RANGE, variant), rtol=0, atol=1e-11)
 
     def test_gradient(self, variant):
         luminance = torch.tensor([0.01, 0.3, 7.0, 900.0], dtype=torch.float64, requires_grad=True)
