@@ -204,7 +204,7 @@ def test_popover_tells_the_provenance_on_hover_and_on_focus(tab):
         "other data",
         "USME-HDR, 6 channels",
         "0123456789ab",
-        "selfhdr ab12ab12ab12",
+        "usme_hdr ab12ab12ab12",
         "hdrbench evaluate usme_hdr",
     ):
         assert part in text

@@ -25,7 +25,7 @@ USES = ("both", "intensity", "gradient")
 
 
 def weights(stack: Tensor, *, use: str = "both") -> Tensor:
-    """Weigh each pixel by relative intensity, by global gradient or by their product (Lee2018, sections 2.1-2.3).
+    """Weigh each pixel by relative intensity, by global gradient or by their product (Lee2018).
 
     Parameters
     ----------
@@ -84,7 +84,22 @@ def fuse(stack: Tensor, *, use: str = "both", levels: int = 7) -> Tensor:
 def fuse_sum(stack: Tensor, *, use: str = "both") -> Tensor:
     """Fuse by a plain weighted sum, as the paper 'unsupervised_fusion' writes it in eq. 2, without any smoothing.
 
-    Parameters, result and errors are those of `fuse`, but there are no levels.
+    Parameters
+    ----------
+    stack
+        (N, K, 3, H, W) in [0, 1], K >= 2, exposures in any order.
+    use
+        Weights, see `weights`.
+
+    Returns
+    -------
+    Tensor
+        (N, 3, H, W) in [0, 1].
+
+    Raises
+    ------
+    ValueError, HdrbenchError
+        As `weights`.
     """
     return blend(stack, _normalise(weights(stack, use=use)), levels=1)
 

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from hdrbench.imaging.merging import codes as coding
 
-OFFSET = (
-    1.0 / 65535.0
-)  # added to exposures before their logarithm, relative to a response whose largest value is about 1
+# Added to exposures before their logarithm; it presumes a response whose largest value is about 1.
+OFFSET = 1.0 / 65535.0
 CLIPPED, DARK = 0.9, 0.1  # beyond these codes an end of the stack holds light that no other exposure has
 
 
@@ -42,7 +41,7 @@ def sample_codes(stack: Tensor, samples: int = 256) -> Tensor:
 
 
 def solve_response(codes: Tensor, times: Tensor, *, smoothness: float, weights: Tensor | None = None) -> Tensor:
-    """Solve for the logarithmic response of one channel by weighted least squares (Debevec1997, eq. 3).
+    """Solve for the logarithmic response of one channel by weighted least squares (Debevec1997, eq. 3 and 4).
 
     The unknown radiances of the samples are eliminated first, so that only the 256 codes remain to be solved for.
 

@@ -76,12 +76,26 @@ def merge_debevec(stack: Tensor, times: Tensor, response: Tensor) -> Tensor:
 
 
 def merge_robertson(stack: Tensor, times: Tensor, response: Tensor) -> Tensor:
-    """Merge with OpenCV's version of Robertson's method (Robertson2003); parameters and errors as of `merge_debevec`.
+    """Merge with OpenCV's version of Robertson's method (Robertson2003).
+
+    Parameters
+    ----------
+    stack
+        (N, K, 3, H, W) in [0, 1], K >= 2.
+    times
+        (N, K) or (K,), ascending.
+    response
+        (N, 3, 256) or (3, 256).
 
     Returns
     -------
     Tensor
         (N, 3, H, W) float32 radiance; 0 where a pixel is black or saturated in all exposures.
+
+    Raises
+    ------
+    ValueError
+        On a malformed stack or response, one exposure, or times that do not ascend.
     """
     return _merge(cv2.createMergeRobertson(), stack, times, response)
 
