@@ -32,7 +32,7 @@ class TestVariants:
         code = pu21.encode(RANGE, variant)
         found = pu21.decode(code, variant)
         torch.testing.assert_close(pu21.encode(found, variant), code, rtol=0, atol=1e-10)
-        # At its dark end the curve is so flat that the last bit of a code is worth 1e-7 of the luminance.
+        # The published digits put the code of 0.005 cd/m2 a few 1e-8 below 0, where the curve is cut off.
         torch.testing.assert_close(found, RANGE, rtol=1e-6, atol=0)
 
     def test_range_is_clamped(self, variant):
