@@ -307,6 +307,10 @@ def verify_scenes(
                 if len(scenes) < expected
                 else f"{card.name}: split '{split}' has {len(scenes)} scenes, expected {expected}; remove the extra ones"
             )
+        if not scenes:
+            problems.append(
+                f"{card.name}: split '{split}' holds no scene; `hdrbench data info {card.name}` tells the layout"
+            )
         for scene in scenes:
             problems += [problem.text for problem in scene_problems(card, split, scene)]
     return list(dict.fromkeys(problems))

@@ -311,3 +311,10 @@ def test_info_says_what_the_card_says(tmp_path, monkeypatch):
     assert rows["Bits per channel"] == "16"
     assert rows["Scenes"] == "train 2, test 2"
     assert all(rows.values())
+
+
+@pytest.mark.parametrize("name", ["folder_of_brackets", "santos2020_pairs"])
+def test_an_empty_folder_is_not_complete(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("HDRBENCH_DATA", str(tmp_path))
+    (tmp_path / catalog.card(name).options["folder"]).mkdir(parents=True)
+    assert any("holds no scene" in problem for problem in catalog.verify(name))

@@ -170,7 +170,7 @@ def test_frames_are_never_replaced(tmp_path, radiance):
     (tmp_path / "c.png").rename(tmp_path / "x_preview.png")
     listed.path.write_text("x_preview.png 0\na.png 2\nb.png 4\n")
     before = (tmp_path / "x_preview.png").read_bytes()
-    with pytest.raises(HdrbenchError, match=r"x_preview\.png: is a frame, and would be replaced"):
+    with pytest.raises(HdrbenchError, match=r"x_preview\.png: is an input, and would be replaced"):
         photos.merge_photos([tmp_path], tmp_path / "x.hdr", method="triangle", listed=listed)
     assert (tmp_path / "x_preview.png").read_bytes() == before
     assert not (tmp_path / "x.hdr").exists()
@@ -221,3 +221,41 @@ def test_real_brackets_with_exif(tmp_path, name):
     well = (middle > 0.2) & (middle < 0.8)
     ratio = merged[well] / (middle[well] ** 2.2 / done.bracket.times[1])
     assert 0.8 < np.median(ratio) < 1.25
+
+
+def test_times_taken_for_stops_contradict_the_pictures(tmp_path, radiance):
+    """1, 4, 16 are these frames' times; as stops they would be 2**15 apart."""
+    photograph(tmp_path / "in", radiance)
+    (tmp_path / "in" / "times.txt").write_text("c.png 1\na.png 4\nb.png 16\n")
+    wrong = ExposureList(tmp_path / "in" / "times.txt", "stops")
+    with pytest.raises(HdrbenchError, match=r"said to span 15\.0 stops where the pictures look .* stops apart"):
+        photos.merge_photos([tmp_path / "in"], tmp_path / "a.exr", listed=wrong)
+    right = ExposureList(tmp_path / "in" / "times.txt", "seconds")
+    photos.merge_photos([tmp_path / "in"], tmp_path / "a.exr", listed=right)
+
+
+def test_an_exposure_list_is_not_replaced(tmp_path, radiance):
+    photograph(tmp_path / "in", radiance)
+    (tmp_path / "in" / "stops.txt").rename(tmp_path / "list.png")
+    listed = ExposureList(tmp_path / "list.png", "stops")
+    with pytest.raises(HdrbenchError, match=r"list\.png: is an input"):
+        photos.merge_photos([tmp_path / "in"], tmp_path / "list.png", method="mertens", listed=listed)
+
+
+def test_headers_that_would_exhaust_memory_are_refused(tmp_path):
+    (tmp_path / "huge.hdr").write_bytes(b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 100000 +X 100000\n")
+    with pytest.raises(ImageError, match=r"huge\.hdr: its header claims 100000x100000"):
+        photos.tonemap_photo(tmp_path / "huge.hdr", tmp_path / "a.png", "drago")
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no folder here that nobody can write to")
+def test_a_folder_that_cannot_be_written_to_is_found_out_first(tmp_path, radiance):
+    listed = photograph(tmp_path / "in", radiance)
+    with pytest.raises(HdrbenchError, match=r"a\.exr: cannot be written there"):
+        photos.merge_photos([tmp_path / "in"], Path("/proc/a.exr"), listed=listed)
+
+
+def test_frames_too_small_for_flow(tmp_path):
+    listed = photograph(tmp_path / "in", scene(30, 30))
+    with pytest.raises(HdrbenchError, match="too small for optical flow"):
+        photos.merge_photos([tmp_path / "in"], tmp_path / "a.exr", listed=listed, align="flow")

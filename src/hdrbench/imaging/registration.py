@@ -21,6 +21,7 @@ DARKEST, BRIGHTEST = (
     239,
 )  # Beyond these 8-bit values, noise and clipping decide which side of a threshold a pixel is on.
 NOISE = 4  # Pixels this near to the threshold are left out (Ward2003).
+LEAST_FLOW = 12  # pixels, what OpenCV's flow needs on a side
 COARSEST = 16  # pixels, the shorter side of the smallest pyramid level
 
 
@@ -61,7 +62,17 @@ def align_flow(bracket: Bracket, flow: str = "dis") -> Bracket:
         Frames whose response is about gamma 2.2, by which they are brought to one exposure first.
     flow
         A key of `hdrbench.imaging.flow.FLOWS`.
+
+    Raises
+    ------
+    HdrbenchError
+        The frames are smaller than flow can follow.
     """
+    if min(bracket.images[0].shape[:2]) < LEAST_FLOW:
+        height, width = bracket.images[0].shape[:2]
+        raise HdrbenchError(
+            f"{bracket.paths[0]}: is {width}x{height}, too small for optical flow ({LEAST_FLOW} pixels)"
+        )
     middle = len(bracket.images) // 2
     reference, time = bracket.images[middle], bracket.times[middle]
     images = [

@@ -11,9 +11,13 @@ import numpy as np
 
 from hdrbench.errors import DataMissingError, HdrbenchError, ImageError, unknown
 from hdrbench.imaging.io import LDR_SUFFIXES, Image, read_ldr, require_same_size
+from hdrbench.imaging.transfer import GAMMA
 
 UNITS = ("seconds", "reciprocals", "stops")
 MOST_STOPS = 24  # No camera brackets wider; exposures further apart are in another unit than was said.
+CONTRADICTION = 2.5  # times what the pictures look like; real brackets stay below 1.8
+MOST_NOISE = 0.1  # stops
+ENOUGH = 100  # samples
 SAME = 1e-6  # ratio less one, far below what cameras can set
 
 _EXIF_FOLDER, _ORIENTATION = 0x8769, 0x0112
@@ -97,7 +101,8 @@ def read_bracket(inputs: Sequence[Path], listed: ExposureList | None = None) -> 
     DataMissingError
         Frames or exposures are missing.
     HdrbenchError
-        Exposures that cannot be: the same for two frames, too far apart, or less light for longer ones.
+        Exposures that cannot be: the same for two frames, too far apart, less light for longer ones, or a span that the
+        pictures contradict.
     ImageError
         A frame is broken, or the sizes differ.
     """
@@ -116,7 +121,29 @@ def read_bracket(inputs: Sequence[Path], listed: ExposureList | None = None) -> 
             f"correct the exposures, or say in which unit they are ({', '.join(UNITS)})"
         )
     times = tuple(exposure for exposure, _ in ordered)
+    _require_likely(ordered, images)
     return Bracket(tuple(path for _, path in ordered), tuple(images[str(path)] for _, path in ordered), times)
+
+
+def _require_likely(ordered: list[tuple[float, Path]], images: dict[str, Image]) -> None:
+    """Refuse exposures that the pictures contradict, as times that are taken for stops do.
+
+    Where neighbouring frames are neither dark nor saturated, gamma 2.2 tells how many stops apart they look. Camera
+    responses make that 0.6 to 1 of the truth on real brackets; a wrong unit makes it a multiple.
+    """
+    claimed = seen = 0.0
+    for (earlier, first), (later, second) in pairwise(ordered):
+        dark, light = images[str(first)], images[str(second)]
+        usable = (dark > 0.1) & (dark < 0.9) & (light > 0.1) & (light < 0.9)
+        if np.count_nonzero(usable) < ENOUGH:
+            continue
+        claimed += math.log2(later / earlier)
+        seen += GAMMA * float(np.median(np.log2(light[usable] / dark[usable])))
+    if claimed > CONTRADICTION * max(seen, MOST_NOISE):
+        raise HdrbenchError(
+            f"{ordered[0][1]} to {ordered[-1][1].name}: exposures are said to span {claimed:.1f} stops where the pictures "
+            f"look {seen:.1f} stops apart; correct them, or say in which unit they are ({', '.join(UNITS)})"
+        )
 
 
 def exif_exposures(paths: Sequence[Path]) -> list[float]:

@@ -1,5 +1,6 @@
 """Somebody's own photographs: an exposure bracket to an HDR image, and an HDR image to one that can be shown."""
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from hdrbench.datasets import headers
 from hdrbench.errors import HdrbenchError, unknown
 from hdrbench.imaging.io import HDR_SUFFIXES, LDR_SUFFIXES, read_hdr, write_hdr, write_ldr
 from hdrbench.imaging.merge import fuse_exposures
 from hdrbench.imaging.merging import adaptive, debevec, mertens, opencv, robertson
 from hdrbench.imaging.registration import Shift, align_flow, align_shifts
-from hdrbench.imaging.stack import Bracket, ExposureList, read_bracket
+from hdrbench.imaging.stack import Bracket, ExposureList, find_frames, read_bracket
 from hdrbench.imaging.tonemapping import presets
 from hdrbench.imaging.transfer import GAMMA
 from hdrbench.pipeline.evaluate import best_device, to_batch
@@ -131,10 +133,14 @@ def merge_photos(
         raise unknown("alignment", align, ALIGNMENTS)
     _require_suffix(out, HDR_SUFFIXES if method in RADIANCE else LDR_SUFFIXES, f"method '{method}'")
     preview = out.with_name(f"{out.stem}_preview.png") if method in RADIANCE else None
-    bracket = read_bracket(inputs, listed)
-    for path in bracket.paths:
+    _require_writable(out)
+    frames = find_frames(inputs)
+    for path in (*frames, *([listed.path] if listed else [])):
         if path.resolve() in (out.resolve(), preview and preview.resolve()):
-            raise HdrbenchError(f"{path}: is a frame, and would be replaced by the result; choose another output name")
+            raise HdrbenchError(f"{path}: is an input, and would be replaced by the result; choose another output name")
+    for path in frames:
+        headers.guard(path)
+    bracket = read_bracket(inputs, listed)
     shifts = None
     if align == "shift":
         bracket, shifts = align_shifts(bracket)
@@ -181,6 +187,8 @@ def tonemap_photo(source: Path, out: Path, preset: str) -> presets.Preset:
     """
     tone_mapping = presets.get(preset)
     _require_suffix(out, LDR_SUFFIXES, "tone mapping")
+    _require_writable(out)
+    headers.guard(source)
     with torch.inference_mode():
         picture = tone_mapping(to_batch(read_hdr(source), best_device()))
     write_ldr(out, _to_array(picture))
@@ -190,6 +198,16 @@ def tonemap_photo(source: Path, out: Path, preset: str) -> presets.Preset:
 def _require_suffix(out: Path, known: tuple[str, ...], what: str) -> None:
     if out.suffix.lower() not in known:
         raise HdrbenchError(f"{out}: {what} writes {', '.join(known)}, got '{out.suffix}'")
+
+
+def _require_writable(out: Path) -> None:
+    """Find out before the work, not after it, that a result cannot be written."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise HdrbenchError(f"{out}: cannot be written there ({error.strerror}); choose another folder") from None
 
 
 def _to_array(batch: Tensor) -> NDArray:
