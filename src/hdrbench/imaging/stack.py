@@ -11,10 +11,10 @@ import numpy as np
 
 from hdrbench.errors import DataMissingError, HdrbenchError, ImageError, unknown
 from hdrbench.imaging.io import LDR_SUFFIXES, Image, read_ldr, require_same_size
-from hdrbench.imaging.transfer import GAMMA
 
 UNITS = ("seconds", "reciprocals", "stops")
 MOST_STOPS = 24  # No camera brackets wider; exposures further apart are in another unit than was said.
+GAMMA = 2.2  # as in `transfer`, which brings torch in and is not imported here for that reason
 CONTRADICTION = 2.5  # times what the pictures look like; real brackets stay below 1.8
 MOST_NOISE = 0.1  # stops
 ENOUGH = 100  # samples
