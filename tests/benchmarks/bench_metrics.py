@@ -133,9 +133,16 @@ def ssim_peers(pred: np.ndarray, ref: np.ndarray) -> dict[str, Callable[[], Call
 
         return lambda: pytorch_msssim.ssim(x, y, data_range=1.0)
 
+    def pyiqa() -> Call:
+        from pyiqa import create_metric
+
+        metric = create_metric("ssimc", device=DEVICE)
+        return lambda: metric(x, y)
+
     return {
         "hdrbench": lambda: lambda: ssim(x, y),
         "skimage": skimage,
+        "pyiqa": pyiqa,
         "torchmetrics": torchmetrics,
         "piq": piq,
         "pytorch_msssim": pytorch_msssim,
@@ -271,7 +278,7 @@ def main() -> None:
         for peer in FAMILIES[name](*images()):
             command = [sys.executable, __file__, "--one", peer, name]
             done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-            answer = done.stdout.strip()
+            answer = done.stdout.strip().splitlines()[-1]  # pyiqa prints what it loads
             if answer.startswith("not here"):
                 print(f"  {peer:24}{answer}")
                 continue
