@@ -25,9 +25,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hdrbench.datasets import scenes
-from hdrbench.datasets.exposures import check_options, exposure_text, only, timed_frames
+from hdrbench.datasets.exposures import check_options, claimed, exposure_text, only, timed_frames
+from hdrbench.datasets.judging import Images, Problem, Survey, Wanted, image_problems, link_problems, survey_scenes
 from hdrbench.datasets.scene import Image, Scene
-from hdrbench.datasets.scenes import Problem, Wanted, open_hdr, open_ldr
+from hdrbench.datasets.scenes import open_hdr, open_ldr
 from hdrbench.errors import DataMissingError, HdrbenchError, unknown
 from hdrbench.imaging.io import LDR_SUFFIXES, require_same_size
 
@@ -172,22 +173,20 @@ def used(card: "Card", split: str, scene: str) -> list[Path]:
 
 
 def scene_problems(card: "Card", split: str, scene: str) -> list[Problem]:
-    """Check one scene: its files, exposures and sizes, and that every image can be read whole."""
+    """Check one scene: its files, sizes and exposures, and that every image can be read whole."""
     folder, options = _split_folder(card, split) / scene, card.options
     found, files = [], []
     try:
         files = used(card, split, scene)
-        paths, _ = timed_frames(card, folder, _ldr_paths(card, folder))
-        reference, label = _reference(card, split, scene), _label(card, split, scene)
+        claim = claimed(card, folder, _ldr_paths(card, folder))
+        images = Images(claim.frames, _reference(card, split, scene), _label(card, split, scene))
     except HdrbenchError as error:
         found.append(Problem(str(error)))
     else:
         most = 2.0 if options["hdr_scale"] == "saturation" else None  # a stop above what the shortest can hold
         known = options["order"] != "brightness"
         wanted = Wanted(options["bits"], options["divisor"], options["size"], hdr_most=most, brightening=known)
-        found += scenes.image_problems(card, paths, reference, wanted)
-        if label is not None:
-            found += scenes.image_problems(card, [label], None, Wanted(None, None))
+        found += image_problems(card, images, wanted, claim)
     return found + [Problem(text, fatal=False) for text in _extra(card, split, scene, files)]
 
 
@@ -197,26 +196,54 @@ def _extra(card: "Card", split: str, scene: str, known: list[Path]) -> list[str]
         patterns = [card.options[key] for key in ("ldr", "hdr", "exposures") if isinstance(card.options[key], str)]
         known = [path for pattern in patterns for path in folder.glob(scenes.fill(pattern, scene))]
     extra = [p for p in scenes.in_order(folder.iterdir()) if p not in known and not _ignored(card, p)]
-    return [f"{path}: unexpected; remove it, or list it under 'ignored' in the card" for path in extra]
+    return [f"{path}: {_UNEXPECTED}" for path in extra]
 
 
-def _split_problems(card: "Card", split: str) -> list[str]:
-    folder = _split_folder(card, split)
-    place = card.options["splits"][split]
-    listed = [] if isinstance(place, str) else place["scenes"]
-    missing = [name for name in listed if name not in scene_names(card, split)]
-    return [
-        *(f"{folder / name}: the scene is missing; get it from {card.homepage}" for name in missing),
-        *scenes.link_problems(folder),
-    ]
+_UNEXPECTED = "unexpected; remove it, or list it under 'ignored' in the card"
 
 
-def verify(card: "Card") -> list[str]:
-    """Check every scene: files, counts, exposures, sizes, and that every image can be read whole."""
+def split_problems(card: "Card", split: str) -> list[str]:
+    """Name the scenes that a card lists and that are missing, files beside the folders of scenes, and broken links."""
+    folder, place = _split_folder(card, split), card.options["splits"][split]
+    links = link_problems(folder)
+    if isinstance(place, str):
+        return [*(f"{path}: {_UNEXPECTED}" for path in _stray(card, folder)), *links]
+    there = scene_names(card, split)
+    missing = [folder / name for name in place["scenes"] if name not in there]
+    return [*(f"{path}: the scene is missing; get it from {card.homepage}" for path in missing), *links]
+
+
+def _stray(card: "Card", folder: Path) -> list[Path]:
+    """List the files in a split's folder that are no scene's reference or label."""
+    bases = {"{split}/": folder, "{set}/": scenes.require_folder(card, card.options["folder"])}
+    patterns = [pattern for key in ("hdr", "label") if (pattern := card.options[key]) is not None]
+    known = {
+        path
+        for pattern in patterns
+        for mark, base in bases.items()
+        if pattern.startswith(mark)
+        for path in base.glob(pattern.removeprefix(mark).replace("{scene}", "*"))
+    }
+    return [p for p in scenes.in_order(folder.iterdir()) if p.is_file() and p not in known and not _ignored(card, p)]
+
+
+def survey(card: "Card") -> Survey:
+    """Check every scene: files, counts, exposures, sizes, and that every image can be read whole.
+
+    Raises
+    ------
+    HdrbenchError
+        The card's options contradict each other.
+    """
     check_options(card)
     if card.options["hdr_scale"] not in SCALES:
         raise unknown(f"hdr_scale of card {card.name}", card.options["hdr_scale"], SCALES)
-    return scenes.verify_scenes(card, scene_names, _split_problems, scene_problems)
+    return survey_scenes(card, scene_names, split_problems, scene_problems)
+
+
+def verify(card: "Card") -> list[str]:
+    """List what `survey` finds."""
+    return list(survey(card).problems)
 
 
 def fingerprint(card: "Card") -> dict[str, Any]:

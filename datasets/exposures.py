@@ -21,6 +21,7 @@ where names that do not ascend in exposure are an error; ``exposure``; or ``brig
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,8 +34,34 @@ if TYPE_CHECKING:
 
 # Our word for a unit, and that of `hdrbench.imaging.stack`.
 UNITS = {"stops": "stops", "times": "seconds", "reciprocals": "reciprocals"}
+OTHERS = {"stops": "times", "times": "stops"}  # what a unit is confused with
 SAME = 1e-6  # relative difference of times, far below what cameras can set
 ORDERS = ("name", "exposure", "brightness")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is said about the exposures of a scene's frames.
+
+    Attributes
+    ----------
+    frames
+        In ascending exposure, or as given where exposures are unknown.
+    place
+        The file to name when it is wrong, or the folder.
+    times
+        Relative, ascending, the shortest = 1; 1 followed by NaN where they are unknown.
+    other
+        What they would be if the numbers were in another unit; ``None`` if they cannot be, or the unit is certain.
+    fix
+        What to do if the pictures contradict.
+    """
+
+    frames: tuple[Path, ...]
+    place: Path
+    times: tuple[float, ...]
+    other: tuple[float, ...] | None
+    fix: str
 
 
 def check_options(card: "Card") -> None:
@@ -132,6 +159,27 @@ def timed_frames(card: "Card", folder: Path, paths: Sequence[Path]) -> tuple[lis
     if longest / shortest > 2.0**MOST_STOPS:
         raise HdrbenchError(f"{place}: expected exposures within {MOST_STOPS} stops; correct them, or the card")
     return [path for path, _ in frames], tuple(exposure / shortest for _, exposure in frames)
+
+
+def claimed(card: "Card", folder: Path, paths: Sequence[Path]) -> Claim:
+    """Find the exposure times of frames as `timed_frames` does, and what they would be in another unit.
+
+    Raises
+    ------
+    HdrbenchError
+        As `timed_frames`.
+    """
+    frames, times = timed_frames(card, folder, paths)
+    place, other = exposure_text(card, folder) or folder, OTHERS.get(card.options["exposure_unit"])
+    if card.options["exposures"] == "exif" or other is None:
+        return Claim(tuple(frames), place, times, None, "correct the exposures, or exposure_unit of the card")
+    read_as_other = card.model_copy(update={"options": {**card.options, "exposure_unit": other}})
+    try:
+        misread = timed_frames(read_as_other, folder, paths)[1]
+    except HdrbenchError:
+        misread = None
+    fix = f"correct them, or if they are {other}, say so in exposure_unit of the card"
+    return Claim(tuple(frames), place, times, misread, fix)
 
 
 def _exposures(card: "Card", folder: Path, paths: Sequence[Path]) -> tuple[Path, list[float]]:

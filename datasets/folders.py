@@ -5,8 +5,8 @@ map by the virtual camera; `hdrbench.datasets.hdri` cuts views with motion inste
 1 = saturation of the shortest exposure, clipped to [0, 1]; negative values of the map count as 0.
 
 Options of a card: ``folder``; ``splits``, the folder of each split in it (files in its sub-folders count);
-``content``, ``maps`` or ``photos``; for maps ``camera`` as in `hdrbench.datasets.camera` and ``seed`` of its noise, for
-photos null.
+``content``, ``maps`` or ``photos``; for maps ``camera`` as in `hdrbench.datasets.virtual_camera.camera_from` and
+``seed`` of its noise, for photos null.
 """
 
 import os
@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hdrbench.datasets import scenes
-from hdrbench.datasets.camera import camera_from, photograph
 from hdrbench.datasets.exact import Dice
-from hdrbench.datasets.headers import guard
+from hdrbench.datasets.judging import Problem, Survey, link_problems, survey_scenes
 from hdrbench.datasets.scene import Scene
-from hdrbench.datasets.scenes import Problem, open_ldr
+from hdrbench.datasets.scenes import open_ldr
+from hdrbench.datasets.virtual_camera import camera_from, photograph
 from hdrbench.errors import DataMissingError, HdrbenchError, ImageError, unknown
+from hdrbench.imaging.headers import guard
 from hdrbench.imaging.io import LDR_SUFFIXES, read_hdr
 
 if TYPE_CHECKING:
@@ -44,20 +45,17 @@ def _walk(folder: Path, above: tuple[Path, ...] = ()) -> list[Path]:
     return found
 
 
-def _images(card: "Card", split: str) -> dict[str, Path]:
+def _images(card: "Card", split: str) -> dict[str, list[Path]]:
     """Find the images of a split by scene: the path below the folder, without ending, ``/`` made ``_``."""
     content = card.options["content"]
     if content not in SUFFIXES:
         raise unknown(f"content of card {card.name}", content, SUFFIXES)
     folder = scenes.require_folder(card, card.options["folder"], *_parts(card, split))
-    found: dict[str, Path] = {}
+    found: dict[str, list[Path]] = {}
     for path in _walk(folder):
-        if path.suffix.lower() not in SUFFIXES[content]:
-            continue
-        name = path.relative_to(folder).with_suffix("").as_posix().replace("/", "_")
-        if name in found:
-            raise HdrbenchError(f"{found[name]} and {path}: both would be scene '{name}'; rename one")
-        found[name] = path
+        if path.suffix.lower() in SUFFIXES[content]:
+            name = path.relative_to(folder).with_suffix("").as_posix().replace("/", "_")
+            found.setdefault(name, []).append(path)
     if not found:
         endings = ", ".join(SUFFIXES[content])
         raise DataMissingError(f"{card.name}: folder {folder} holds no {endings} file; put your {content} there")
@@ -82,7 +80,9 @@ def _image(card: "Card", split: str, scene: str) -> Path:
     images = _images(card, split)
     if scene not in images:
         raise unknown(f"scene of {card.name}/{split}", scene, images)
-    return images[scene]
+    if len(images[scene]) > 1:
+        raise HdrbenchError(f"{' and '.join(map(str, images[scene]))}: both would be scene '{scene}'; rename one")
+    return images[scene][0]
 
 
 def load_scene(card: "Card", split: str, scene: str) -> Scene:
@@ -107,8 +107,9 @@ def _load(card: "Card", split: str, scene: str, path: Path) -> Scene:
     radiance = np.maximum(read_hdr(path, allow_negative=True), 0.0).astype(np.float64)
     if not radiance.max() > 0:
         raise ImageError(f"{path}: is black; get it again from {card.homepage}")
-    camera, dice = camera_from(card.options["camera"]), Dice(card.options["seed"], split, scene)
-    return photograph(scene, [radiance] * len(camera.evs), camera, dice, dice.uniform(0.05, 0.12))
+    dice = Dice(card.options["seed"], split, scene)
+    camera, response = camera_from(card.options["camera"], dice)
+    return photograph(scene, [radiance] * len(camera.evs), response, camera, dice, dice.uniform(0.05, 0.12))
 
 
 def used(card: "Card", split: str, scene: str) -> list[Path]:
@@ -117,8 +118,11 @@ def used(card: "Card", split: str, scene: str) -> list[Path]:
 
 
 def scene_problems(card: "Card", split: str, scene: str) -> list[Problem]:
-    """Check that an image can be read whole."""
-    path = _image(card, split, scene)
+    """Check that an image can be read whole, and that no other would be the same scene."""
+    try:
+        path = _image(card, split, scene)
+    except HdrbenchError as error:
+        return [Problem(str(error))]
     try:
         guard(path)
         if card.options["content"] == "photos":
@@ -130,16 +134,28 @@ def scene_problems(card: "Card", split: str, scene: str) -> list[Problem]:
     return []
 
 
-def _split_problems(card: "Card", split: str) -> list[str]:
+def split_problems(card: "Card", split: str) -> list[str]:
+    """Name the links that lead nowhere or back."""
     top = scenes.require_folder(card, card.options["folder"], *_parts(card, split))
-    return [line for place, _, _ in os.walk(top) for line in scenes.link_problems(Path(place))]
+    return [line for place, _, _ in os.walk(top) for line in link_problems(Path(place))]
+
+
+def survey(card: "Card") -> Survey:
+    """Check that every image can be read whole.
+
+    Raises
+    ------
+    HdrbenchError
+        The camera is wrong.
+    """
+    if card.options["content"] == "maps":
+        camera_from(card.options["camera"], Dice("survey"))
+    return survey_scenes(card, scene_names, split_problems, scene_problems)
 
 
 def verify(card: "Card") -> list[str]:
-    """Check that every image can be read whole."""
-    if card.options["content"] == "maps":
-        camera_from(card.options["camera"])
-    return scenes.verify_scenes(card, scene_names, _split_problems, scene_problems)
+    """List what `survey` finds."""
+    return list(survey(card).problems)
 
 
 def fingerprint(card: "Card") -> dict[str, Any]:

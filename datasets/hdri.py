@@ -12,13 +12,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 from hdrbench.datasets import files
-from hdrbench.datasets.camera import camera_from, photograph
 from hdrbench.datasets.exact import Dice
 from hdrbench.datasets.scene import Image, Scene
 from hdrbench.datasets.views import draw_patches, draw_pose, look, nudge, paste
+from hdrbench.datasets.virtual_camera import camera_from, photograph
 from hdrbench.errors import DataMissingError, HdrbenchError, ImageError, unknown
 from hdrbench.imaging.io import read_hdr
 
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 # Part of the fingerprint: must grow whenever the same maps give other pixels.
 GENERATOR_VERSION = 1
+
+
+def generator() -> list[str | int]:
+    """Name what makes the pixels of views: this code, and OpenCV, which resamples them a little differently by version."""
+    return [GENERATOR_VERSION, ".".join(cv2.__version__.split(".")[:2])]
+
 
 OPTIONS = ("folders", "held_out", "seed", "turn", "size", "camera")
 
@@ -91,20 +98,21 @@ def load_scene(card: "Card", split: str, scene: str) -> Scene:
     sources, number = maps(card, split), known.index(scene)
     height, width = card.options["size"]
     dice = Dice(card.options["seed"], split, scene)
-    image = _radiance(sources[number % len(sources)])
+    image = read_map(sources[number % len(sources)])
     views = -(-len(known) // len(sources))
     pose = draw_pose(image, dice, (number // len(sources) + card.options["turn"]) / views, (height, width))
     before, after = (nudge(image, pose, dice, (height, width)) for _ in range(2))
     path = [look(image, place, (height, width)) for place in (before, pose, after)]
-    donor_map = _radiance(sources[(number + dice.integer(1, max(len(sources) - 1, 1))) % len(sources)])
+    donor_map = read_map(sources[(number + dice.integer(1, max(len(sources) - 1, 1))) % len(sources)])
     donor = look(donor_map, draw_pose(donor_map, dice, dice.uniform(), (height, width)), (height, width))
     for patch in draw_patches(path[1], donor, dice):
         path = [paste(view, patch, step - 1) for step, view in enumerate(path)]
     instants = [view.astype(np.float64) for view in path]
-    return photograph(scene, instants, camera_from(card.options["camera"]), dice, dice.uniform(0.05, 0.12))
+    camera, response = camera_from(card.options["camera"], dice)
+    return photograph(scene, instants, response, camera, dice, dice.uniform(0.05, 0.12))
 
 
-def _radiance(path: Path) -> Image:
+def read_map(path: Path) -> Image:
     """Read a map; the negative values that a colour conversion leaves in dark, saturated places become 0."""
     return np.maximum(read_hdr(path, allow_negative=True), 0.0)
 
@@ -112,7 +120,7 @@ def _radiance(path: Path) -> Image:
 def verify(card: "Card") -> list[str]:
     """Check that the folders and the held-out maps are there and that every map can be read whole."""
     try:
-        camera_from(card.options["camera"])
+        camera_from(card.options["camera"], Dice("verify"))
         found = _all_maps(card)
         maps(card, "test")
     except HdrbenchError as error:
@@ -135,6 +143,6 @@ def verify(card: "Card") -> list[str]:
 def fingerprint(card: "Card") -> dict[str, Any]:
     """Identify the content: a digest of the maps and of the card's options, from which the views follow."""
     content = files.digest(files.data_root(), _all_maps(card))
-    inputs = {"maps": content["digest"], "generator": GENERATOR_VERSION, "options": card.options, "splits": card.splits}
+    inputs = {"maps": content["digest"], "generator": generator(), "options": card.options, "splits": card.splits}
     digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
     return {"name": card.name, **content, "digest": digest, "scenes": dict(card.splits)}

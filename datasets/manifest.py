@@ -1,4 +1,4 @@
-"""Checksums of a data set, which a user can keep: one file ``<HDRBENCH_DATA>/<name>.sha256``.
+"""Checksums of a data set, which a user can keep: one file, ``<HDRBENCH_DATA>/<name>.sha256`` unless said otherwise.
 
 The file is what ``sha256sum`` writes, with paths relative to ``HDRBENCH_DATA``, so ``sha256sum -c`` there checks it
 without us. It covers exactly the files that a loader reads.
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hdrbench.datasets import catalog, files, hdri
-from hdrbench.datasets.survey import loader_of
-from hdrbench.errors import HdrbenchError
+from hdrbench.datasets.survey import loader_of, survey
+from hdrbench.errors import DataMissingError, HdrbenchError
 
 if TYPE_CHECKING:
     from hdrbench.datasets.catalog import Card
@@ -29,18 +29,24 @@ class Full:
     ----------
     problems
         One line each; empty if all is well.
+    counts
+        How many scenes of each split are usable, in one line; empty where the data are not on this machine.
     manifest
-        The manifest; ``None`` where the data set has no files, or was not fit to be recorded.
+        The manifest; ``None`` where the data set has no files, was not fit to be recorded, or could not be.
     written
         Whether the manifest was written now, because there was none.
     files
-        Number of files whose checksums were compared or recorded.
+        Number of files whose checksums were compared or computed.
+    unwritten
+        Why the manifest could not be written and what to do, in one line; empty if that is not so.
     """
 
     problems: tuple[str, ...]
+    counts: str
     manifest: Path | None
     written: bool
     files: int
+    unwritten: str = ""
 
 
 def manifest_path(name: str) -> Path:
@@ -54,30 +60,58 @@ def manifest_path(name: str) -> Path:
     return files.data_root() / f"{name}.sha256"
 
 
-def verify_full(name: str) -> Full:
+def verify_full(name: str, manifest: Path | None = None) -> Full:
     """Verify layout, counts and images, then compare every file's checksum with the manifest.
 
     Where there is no manifest and nothing is wrong, it is written. It is never changed afterwards: delete it to record
     the data set as it is now.
 
+    Parameters
+    ----------
+    name
+        The data set.
+    manifest
+        The manifest; by default `manifest_path`.
+
     Raises
     ------
     HdrbenchError
-        There is no such data set, or its card or manifest is wrong, or the manifest cannot be written.
+        There is no such data set, or its card or manifest is wrong, or the folder of `manifest` does not exist.
     """
+    if manifest is not None and not manifest.parent.is_dir():
+        raise HdrbenchError(f"{manifest}: there is no folder {manifest.parent}; make it, or name another file")
     card = catalog.card(name)
-    problems = catalog.verify(name)
+    problems, counts = verify(name)
     if card.kind in WITHOUT_FILES:
-        return Full(tuple(problems), None, False, 0)
-    path = manifest_path(name)
+        return Full(problems, counts, None, False, 0)
+    path = manifest_path(name) if manifest is None else manifest
     if path.exists():
         recorded = read_manifest(path)
-        return Full((*problems, *_compare(card, path, recorded)), path, False, len(recorded))
+        return Full((*problems, *_compare(card, path, recorded)), counts, path, False, len(recorded))
     if problems:
-        return Full(tuple(problems), None, False, 0)
+        return Full(problems, counts, None, False, 0)
     sums = checksums(card)
-    _write(path, sums)
-    return Full((), path, True, len(sums))
+    try:
+        _write(path, sums)
+    except OSError as error:
+        fix = "name a file elsewhere with --manifest, or make the folder writable"
+        return Full((), counts, None, False, len(sums), f"{path}: cannot be written ({error.strerror}); {fix}")
+    return Full((), counts, path, True, len(sums))
+
+
+def verify(name: str) -> tuple[tuple[str, ...], str]:
+    """Check a data set once: what is wrong, line by line, and how many scenes of each split are usable.
+
+    Raises
+    ------
+    HdrbenchError
+        There is no such data set, or its card is wrong.
+    """
+    try:
+        found = survey(name)
+    except DataMissingError:
+        return tuple(catalog.verify(name)), ""
+    return found.problems, found.counts()
 
 
 def checksums(card: "Card") -> dict[str, str]:
@@ -131,8 +165,6 @@ def _write(path: Path, sums: dict[str, str]) -> None:
     try:
         temporary.write_text("".join(f"{digest}  {relative}\n" for relative, digest in sums.items()), encoding="utf-8")
         os.replace(temporary, path)
-    except OSError as error:
-        raise HdrbenchError(f"{path}: cannot be written ({error.strerror}); make the folder writable") from None
     finally:
         temporary.unlink(missing_ok=True)
 

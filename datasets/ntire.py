@@ -6,7 +6,8 @@ frame's code values, and exceeds 1 where that frame is clipped. Linear radiance 
 challenge declares, 2.24; that the medium frame and the reference then agree is tested on real patches.
 
 Options of a card: ``folder``; ``files``, for each split the templates of ``short``, ``medium``, ``long``, ``gt``,
-``exposures`` and ``ratio``, within the folder, with ``{scene}``; ``gamma``; ``size``.
+``exposures`` and ``ratio``, within the folder, with ``{scene}``; ``gamma``; ``size``; ``ignored``, glob patterns of
+files that belong to the set and are not used.
 """
 
 from pathlib import Path
@@ -15,32 +16,39 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hdrbench.datasets import scenes
-from hdrbench.datasets.headers import guard
+from hdrbench.datasets.exposures import Claim
+from hdrbench.datasets.judging import Images, Problem, Survey, Wanted, image_problems, link_problems, survey_scenes
 from hdrbench.datasets.scene import Image, Scene
-from hdrbench.datasets.scenes import Problem, Wanted, open_array, open_ldr
+from hdrbench.datasets.scenes import open_array, open_ldr
 from hdrbench.errors import HdrbenchError, ImageError, unknown
+from hdrbench.imaging.headers import guard
 from hdrbench.imaging.io import require_same_size
 
 if TYPE_CHECKING:
     from hdrbench.datasets.catalog import Card
 
-OPTIONS = ("folder", "files", "gamma", "size")
+OPTIONS = ("folder", "files", "gamma", "size", "ignored")
 
 FRAMES = ("short", "medium", "long")
 
 
 def scene_names(card: "Card", split: str) -> list[str]:
-    """List the scenes of a split: all that have a medium frame."""
-    folder, template = scenes.require_folder(card, card.options["folder"]), card.options["files"][split]["medium"]
-    top = template.partition("{scene}")[0].rpartition("/")[0]
-    if top:
-        scenes.require_folder(card, card.options["folder"], *top.split("/"))
-    return list(scenes.match_template(folder, template))
+    """List the scenes of a split in natural order: all that have one of the files at least."""
+    folder, templates = _holder(card, split)[0], card.options["files"][split].values()
+    found = {scene for template in templates for scene in scenes.match_template(folder, template)}
+    return sorted(found, key=lambda scene: (scenes.natural(scene), scene))
+
+
+def _holder(card: "Card", split: str) -> tuple[Path, Path]:
+    """Find the folder of the set, and the one in it that holds the scenes of a split."""
+    top = card.options["files"][split]["medium"].partition("{scene}")[0].rpartition("/")[0]
+    folder = scenes.require_folder(card, card.options["folder"])
+    return folder, scenes.require_folder(card, card.options["folder"], *filter(None, top.split("/")))
 
 
 def _files(card: "Card", split: str, scene: str) -> dict[str, Path]:
     folder, templates = scenes.require_folder(card, card.options["folder"]), card.options["files"][split]
-    if not scenes.is_name(scene) or scenes.find_one(folder, templates["medium"], scene) is None:
+    if not scenes.is_name(scene) or not any(scenes.find_one(folder, each, scene) for each in templates.values()):
         raise unknown(f"scene of {card.name}/{split}", scene, scene_names(card, split))
     return {key: folder / template.replace("{scene}", scene) for key, template in templates.items()}
 
@@ -112,36 +120,42 @@ def used(card: "Card", split: str, scene: str) -> list[Path]:
 
 
 def scene_problems(card: "Card", split: str, scene: str) -> list[Problem]:
-    """Check one scene: its files, exposures, ratio and sizes, and that every image can be read whole."""
+    """Check one scene: its files, ratio, sizes and exposures, and that every image can be read whole."""
     try:
         used(card, split, scene)
         paths = _files(card, split, scene)
-        _times(paths)
+        times = _times(paths)
         _ratio(paths)
     except HdrbenchError as error:
         return [Problem(str(error))]
-    size = card.options["size"]
-    frames = scenes.image_problems(card, [paths[key] for key in FRAMES], None, Wanted(8, None, size, brightening=True))
-    if frames:
-        return frames
-    found = scenes.image_problems(card, [paths["gt"]], None, Wanted(16, None, size))
-    if not found:
-        try:
-            load_scene(card, split, scene)
-        except HdrbenchError as error:
-            found = [Problem(str(error))]
-    return found
+    frames = tuple(paths[key] for key in FRAMES)
+    wanted = Wanted(8, None, card.options["size"], label_bits=16, brightening=True)
+    claim = Claim(frames, paths["exposures"], times, None, f"get it again from {card.homepage}")
+    return image_problems(card, Images(frames, label=paths["gt"]), wanted, claim)
 
 
-def _split_problems(card: "Card", split: str) -> list[str]:
-    folder = scenes.require_folder(card, card.options["folder"])
-    top = card.options["files"][split]["medium"].partition("{scene}")[0].rpartition("/")[0]
-    return scenes.link_problems(folder / top)
+def split_problems(card: "Card", split: str) -> list[str]:
+    """Name the files that belong to no scene, and broken links."""
+    folder, holder = _holder(card, split)
+    templates = card.options["files"][split].values()
+    known = {path for template in templates for path in scenes.match_template(folder, template).values()}
+    inside = [holder, *scenes.sub_folders(holder)]
+    files = [path for place in inside for path in scenes.in_order(place.iterdir()) if path.is_file()]
+    extra = [p for p in files if p not in known and not any(map(p.match, card.options["ignored"]))]
+    return [
+        *(f"{path}: unexpected; remove it, or list it under 'ignored' in the card" for path in extra),
+        *link_problems(holder),
+    ]
+
+
+def survey(card: "Card") -> Survey:
+    """Check every scene: files, exposures, ratio, depth, sizes, and that every image can be read whole."""
+    return survey_scenes(card, scene_names, split_problems, scene_problems)
 
 
 def verify(card: "Card") -> list[str]:
-    """Check every scene: files, exposures, ratio, depth, sizes, and that every image can be read whole."""
-    return scenes.verify_scenes(card, scene_names, _split_problems, scene_problems)
+    """List what `survey` finds."""
+    return list(survey(card).problems)
 
 
 def fingerprint(card: "Card") -> dict[str, Any]:

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hdrbench.datasets import scenes
+from hdrbench.datasets.judging import Images, Problem, Survey, Wanted, image_problems, link_problems, survey_scenes
 from hdrbench.datasets.scene import Scene
-from hdrbench.datasets.scenes import Problem, Wanted, open_hdr, open_ldr
+from hdrbench.datasets.scenes import open_hdr, open_ldr
 from hdrbench.errors import DataMissingError, unknown
 from hdrbench.imaging.io import require_same_size
 
@@ -42,11 +43,12 @@ def _sides(card: "Card", split: str) -> tuple[dict[str, Path], dict[str, Path]]:
     return found[0], found[1]
 
 
-def _pairs(card: "Card", split: str) -> dict[str, tuple[Path, Path]]:
-    """Find the partners of a split by scene."""
+def _pairs(card: "Card", split: str) -> dict[str, tuple[Path | None, Path | None]]:
+    """Find the partners of a split by scene; one of them may be missing."""
     ldrs, hdrs = _sides(card, split)
     if card.options["pairs"][split]["by"] == "name":
-        return {scene: (ldr, hdrs[scene]) for scene, ldr in ldrs.items() if scene in hdrs}
+        names = sorted({*ldrs, *hdrs}, key=lambda scene: (scenes.natural(scene), scene))
+        return {scene: (ldrs.get(scene), hdrs.get(scene)) for scene in names}
     if len(ldrs) != len(hdrs):
         raise DataMissingError(
             f"{card.name}: split '{split}' has {len(ldrs)} LDR images and {len(hdrs)} references, which are paired by "
@@ -56,20 +58,29 @@ def _pairs(card: "Card", split: str) -> dict[str, tuple[Path, Path]]:
 
 
 def scene_names(card: "Card", split: str) -> list[str]:
-    """List the scenes of a split that have both images, in natural order."""
+    """List the scenes of a split in natural order: all that have one of the two images at least."""
     return list(_pairs(card, split))
 
 
 def _pair(card: "Card", split: str, scene: str) -> tuple[Path, Path]:
-    if card.options["pairs"][split]["by"] == "name" and scenes.is_name(scene):
-        folder, templates = scenes.require_folder(card, card.options["folder"]), card.options["pairs"][split]
-        ldr, hdr = (scenes.find_one(folder, templates[side], scene) for side in ("ldr", "hdr"))
-        if ldr is not None and hdr is not None:
-            return ldr, hdr
-    pairs = _pairs(card, split)
-    if scene not in pairs:
-        raise unknown(f"scene of {card.name}/{split}", scene, pairs)
-    return pairs[scene]
+    by_name = card.options["pairs"][split]["by"] == "name" and scenes.is_name(scene)
+    ldr, hdr = _named(card, split, scene) if by_name else (None, None)
+    if ldr is None and hdr is None:
+        pairs = _pairs(card, split)
+        if scene not in pairs:
+            raise unknown(f"scene of {card.name}/{split}", scene, pairs)
+        ldr, hdr = pairs[scene]
+    if ldr is None or hdr is None:
+        what = "LDR image" if ldr is None else "reference"
+        raise DataMissingError(f"{ldr or hdr}: its {what} is missing; get it from {card.homepage}")
+    return ldr, hdr
+
+
+def _named(card: "Card", split: str, scene: str) -> tuple[Path | None, Path | None]:
+    """Find the partners by their names, without listing the others."""
+    folder, templates = scenes.require_folder(card, card.options["folder"]), card.options["pairs"][split]
+    ldr, hdr = (scenes.find_one(folder, templates[side], scene) for side in ("ldr", "hdr"))
+    return ldr, hdr
 
 
 def load_scene(card: "Card", split: str, scene: str) -> Scene:
@@ -92,36 +103,50 @@ def load_scene(card: "Card", split: str, scene: str) -> Scene:
 
 
 def used(card: "Card", split: str, scene: str) -> list[Path]:
-    """List the two files of a pair."""
+    """List the two files of a pair.
+
+    Raises
+    ------
+    DataMissingError
+        One is missing.
+    """
     return list(_pair(card, split, scene))
 
 
 def scene_problems(card: "Card", split: str, scene: str) -> list[Problem]:
-    """Check one pair: depth, sizes, and that both images can be read whole."""
-    ldr, hdr = _pair(card, split, scene)
+    """Check one pair: partners, depth, sizes, and that both images can be read whole."""
     options = card.options
     wanted = Wanted(options["bits"], options["divisor"], options["size"], hdr_divisor=options["hdr_divisor"])
-    return scenes.image_problems(card, [ldr], hdr, wanted)
+    try:
+        ldr, hdr = _pair(card, split, scene)
+    except DataMissingError as error:
+        return [Problem(str(error))]
+    return image_problems(card, Images([ldr], hdr), wanted)
 
 
-def _split_problems(card: "Card", split: str) -> list[str]:
-    """Name what has no partner, and links that lead nowhere."""
-    ldrs, hdrs = _sides(card, split)
-    found = []
-    if card.options["pairs"][split]["by"] == "name":
-        for mine, others, what in ((ldrs, hdrs, "reference"), (hdrs, ldrs, "LDR image")):
-            lonely = [path for scene, path in mine.items() if scene not in others]
-            found += [f"{path}: its {what} is missing; get it from {card.homepage}" for path in lonely]
-    folders = {path.parent for path in (*ldrs.values(), *hdrs.values())}
-    return found + [line for folder in sorted(folders) for line in scenes.link_problems(folder)]
+def split_problems(card: "Card", split: str) -> list[str]:
+    """Name the links that lead nowhere."""
+    folders = {path.parent for side in _sides(card, split) for path in side.values()}
+    return [line for folder in sorted(folders) for line in link_problems(folder)]
 
 
-def verify(card: "Card") -> list[str]:
-    """Check every pair: partners, counts, depth, sizes, and that every image can be read whole."""
+def survey(card: "Card") -> Survey:
+    """Check every pair: partners, counts, depth, sizes, and that every image can be read whole.
+
+    Raises
+    ------
+    HdrbenchError
+        The card pairs in an unknown way.
+    """
     for pair in card.options["pairs"].values():
         if pair["by"] not in PAIRINGS:
             raise unknown(f"pairing of card {card.name}", pair["by"], PAIRINGS)
-    return scenes.verify_scenes(card, scene_names, _split_problems, scene_problems)
+    return survey_scenes(card, scene_names, split_problems, scene_problems)
+
+
+def verify(card: "Card") -> list[str]:
+    """List what `survey` finds."""
+    return list(survey(card).problems)
 
 
 def fingerprint(card: "Card") -> dict[str, Any]:

@@ -20,20 +20,16 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save
 
 from hdrbench.datasets import exact, files, hdri, views, virtual_camera
 from hdrbench.datasets.scene import Image, Scene
-from hdrbench.datasets.virtual_camera import Stack, VirtualCamera
+from hdrbench.datasets.virtual_camera import VirtualCamera
 from hdrbench.errors import HdrbenchError, ImageError, unknown
-from hdrbench.imaging import io, response
-from hdrbench.workspace import work, write_atomically
+from hdrbench.imaging import io
 
 if TYPE_CHECKING:
     from hdrbench.datasets.catalog import Card
@@ -202,11 +198,6 @@ def load_scene(card: "Card", split: str, scene: str) -> Scene:
     ImageError
         A map is broken.
     """
-    return take(card, split, scene).scene(scene)
-
-
-def take(card: "Card", split: str, scene: str) -> Stack:
-    """Photograph a scene as `load_scene` does, and return the camera's code values."""
     shots = _shots(card, split)
     if scene not in shots:
         raise unknown(f"scene of {card.name}/{split}", scene, shots)
@@ -215,12 +206,13 @@ def take(card: "Card", split: str, scene: str) -> Stack:
     for_view, for_camera = (exact.Dice(card.options["seed"], split, key) for key in (shot.view, f"{scene} camera"))
     instants = _instants(card, split, shot, for_view)
     curve = virtual_camera.make_response(shot.response, _curves(card), for_camera)
-    return virtual_camera.photograph(instants, curve, preset.camera, for_camera, for_view.uniform(*preset.clipped))
+    clipped = for_view.uniform(*preset.clipped)
+    return virtual_camera.photograph(scene, instants, curve, preset.camera, for_camera, clipped)
 
 
 def _instants(card: "Card", split: str, shot: _Shot, dice: exact.Dice) -> list[exact.Array]:
     """Look at the map while each exposure is taken."""
-    preset, size, image = preset_of(card), _size(card), _radiance(shot.source)
+    preset, size, image = preset_of(card), _size(card), hdri.read_map(shot.source)
     exposures = range(len(preset.camera.evs))
     if preset.azimuths is not None:
         if not views.is_panorama(image):
@@ -244,13 +236,8 @@ _NOT_2_TO_1 = "{0}x{1} is no panorama, which is twice as wide as high; take it o
 def _donor(card: "Card", split: str, shot: _Shot, dice: exact.Dice) -> Image:
     """Look at another map of the split, whose patches will move."""
     sources, size = hdri.maps(card, split), _size(card)
-    image = _radiance(sources[(shot.number + dice.integer(1, max(len(sources) - 1, 1))) % len(sources)])
+    image = hdri.read_map(sources[(shot.number + dice.integer(1, max(len(sources) - 1, 1))) % len(sources)])
     return views.look(image, views.draw_pose(image, dice, dice.uniform(), size), size)
-
-
-def _radiance(path: Path) -> Image:
-    """Read a map; the negative values that a colour conversion leaves in dark, saturated places become 0."""
-    return np.maximum(io.read_hdr(path, allow_negative=True), 0.0)
 
 
 def verify(card: "Card") -> list[str]:
@@ -286,113 +273,10 @@ def fingerprint(card: "Card") -> dict[str, Any]:
     scenes = {split: len(scene_names(card, split)) for split in card.splits}
     inputs = {
         "files": content["digest"],
-        "generator": GENERATOR_VERSION,
+        "generator": [GENERATOR_VERSION, *hdri.generator()],
         "options": card.options,
         "preset": asdict(preset_of(card)),
         "scenes": scenes,
     }
     digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
     return {"name": card.name, **content, "digest": digest, "scenes": scenes}
-
-
-class Stacks:
-    """The brackets of a split, of any length, photographed once and kept on disk as code values.
-
-    `hdrbench.pipeline.prepare` keeps aligned triples; this keeps what the camera stored, for methods that train on pairs
-    or on longer brackets. A file is whole or absent, so an interrupted preparation goes on where it stopped, and the
-    folder's name holds the fingerprint of the data and the digest of the code, so nothing stale is read.
-
-    Parameters
-    ----------
-    card
-        A card of this loader.
-    split
-        One of its splits.
-
-    Raises
-    ------
-    DataMissingError
-        The maps or the response curves are missing.
-    """
-
-    def __init__(self, card: "Card", split: str) -> None:
-        self.card, self.split, self.names = card, split, scene_names(card, split)
-        made_from = f"{card.name}-{fingerprint(card)['digest'][:12]}-{_code()[:12]}"
-        self.folder = work() / "stacks" / made_from / split
-        self._whole: set[int] = set()
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> Scene:
-        kept = load_file(self._file(index))
-        times = tuple(float(time) for time in kept["times"])
-        return Stack(kept["codes"], int(kept["top"]), times, kept["hdr"]).scene(self.names[index])
-
-    def size(self, index: int) -> tuple[int, int]:
-        """Return the height and width of a scene."""
-        with safe_open(self._file(index), framework="numpy") as file:
-            height, width, _ = file.get_slice("hdr").get_shape()
-        return height, width
-
-    def crop(self, index: int, exposures: Sequence[int], top: int, left: int, side: int) -> dict[str, Image]:
-        """Read a square of some exposures without reading the rest of the file.
-
-        Returns
-        -------
-        dict
-            ``ldrs`` (n, side, side, 3), ``times`` (n,) relative to the shortest of the bracket and ``hdr`` (side, side, 3).
-        """
-        rows, columns = slice(top, top + side), slice(left, left + side)
-        with safe_open(self._file(index), framework="numpy") as file:
-            codes = file.get_slice("codes")
-            count, height, width, _ = codes.get_shape()
-            if not (all(0 <= n < count for n in exposures) and 0 <= top <= height - side and 0 <= left <= width - side):
-                asked = f"exposures {list(exposures)}, {side} pixels at row {top}, column {left}"
-                raise HdrbenchError(f"'{self.names[index]}' has {count} exposures of {width}x{height}, not {asked}")
-            chosen = np.concatenate([codes[number : number + 1, rows, columns] for number in exposures])
-            ldrs = virtual_camera.to_unit(chosen, int(file.get_tensor("top")))
-            times = file.get_tensor("times")[list(exposures)].astype(np.float32)
-            return {"ldrs": ldrs, "times": times, "hdr": file.get_slice("hdr")[rows, columns]}
-
-    def fill(self) -> None:
-        """Photograph every scene that is not on disk yet."""
-        from rich.progress import track
-
-        missing = [index for index in range(len(self)) if not self._path(index).is_file()]
-        for index in track(missing, f"photographing {self.card.name}, {self.split}", disable=not missing):
-            self._file(index)
-
-    def _path(self, index: int) -> Path:
-        return self.folder / f"{self.names[index]}.safetensors"
-
-    def _file(self, index: int) -> Path:
-        """Return a scene's file, making it first if need be."""
-        path = self._path(index)
-        if index in self._whole:
-            return path
-        if path.is_file() and not _readable(path):
-            print(f"{path}: damaged; making it anew")
-            path.unlink()
-        if not path.is_file():
-            stack = take(self.card, self.split, self.names[index])
-            kept = {"codes": stack.codes, "hdr": stack.hdr, "times": np.array(stack.times), "top": np.array(stack.top)}
-            write_atomically(path, save(kept))
-        self._whole.add(index)
-        return path
-
-
-def _readable(path: Path) -> bool:
-    """Whether a kept scene is whole; its header says how long the file must be."""
-    try:
-        with safe_open(path, framework="numpy"):
-            return True
-    except SafetensorError:
-        return False
-
-
-@cache
-def _code() -> str:
-    """Digest the modules that make the pixels."""
-    modules = (Path(__file__), *(Path(str(m.__file__)) for m in (virtual_camera, views, exact, response, io)))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in modules)).hexdigest()

@@ -1,17 +1,12 @@
-"""What the loaders of real files share: finding files, opening them with care, and judging scene by scene.
-
-A damaged scene is left out; it never makes the others unusable. So every loader of files has, beside what
-`hdrbench.datasets.catalog` asks for, two functions: ``scene_problems(card, split, scene)`` and
-``used(card, split, scene)``, the files that are read.
-"""
+"""What the loaders of real files share: finding files, opening them with care, and identifying them."""
 
 import glob
 import hashlib
 import json
+import os
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hdrbench.datasets import files
-from hdrbench.datasets.headers import guard
 from hdrbench.datasets.scene import Image
 from hdrbench.errors import DataMissingError, HdrbenchError, ImageError
-from hdrbench.imaging.io import read_hdr, read_ldr, require_same_size
+from hdrbench.imaging.headers import guard
+from hdrbench.imaging.io import read_hdr, read_ldr
 from hdrbench.imaging.stack import MOST_STOPS as MOST_STOPS
 
 if TYPE_CHECKING:
@@ -32,22 +27,6 @@ Names = Callable[["Card", str], list[str]]
 
 # A folder's time tells of every file that came or went, but in ticks, so only one that is 2 s old can be trusted.
 SETTLED = 2 * 10**9
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong with a scene.
-
-    Attributes
-    ----------
-    text
-        One line: file, what was expected, what came, the fix.
-    fatal
-        Whether the scene must be left out.
-    """
-
-    text: str
-    fatal: bool = True
 
 
 def natural(name: str) -> list[str | int]:
@@ -195,133 +174,33 @@ def _open_array_image(path: Path) -> Image:
     return image
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What the images of a scene must be.
-
-    Attributes
-    ----------
-    bits, divisor
-        Depth of the LDR files, and the code value that becomes 1; ``None`` accepts any, and means full range.
-    size
-        [height, width], or ``None``.
-    hdr_divisor
-        The value of the reference that becomes 1.
-    hdr_most
-        Largest value that the reference may have after division, or ``None``.
-    brightening
-        Whether the last LDR image must be brighter than the first, as in a bracket whose order is known.
-    """
-
-    bits: int | None
-    divisor: float | None
-    size: Sequence[int] | None = None
-    hdr_divisor: float = 1.0
-    hdr_most: float | None = None
-    brightening: bool = False
-
-
-def image_problems(card: "Card", ldrs: Sequence[Path], hdr: Path | None, wanted: Wanted) -> list[Problem]:
-    """Decode the images of a scene one after the other, and compare their sizes and levels."""
-    again = f"get the scene again from {card.homepage}"
-    found: list[Problem] = []
-    sizes: dict[str, np.ndarray] = {}
-    levels: list[float] = []
-    for path in ldrs:
-        try:
-            image = open_ldr(path, bits=wanted.bits, divisor=wanted.divisor)
-        except ImageError as error:
-            found.append(Problem(f"{error}; or {again}"))
-        else:
-            sizes[str(path)] = np.empty((*image.shape[:2], 0))
-            levels.append(float(image.mean(dtype=np.float64)))
-    if hdr is not None:
-        try:
-            reference = open_hdr(hdr, divisor=wanted.hdr_divisor)
-        except ImageError as error:
-            found.append(Problem(f"{error}; or {again}"))
-        else:
-            sizes[str(hdr)] = np.empty((*reference.shape[:2], 0))
-            if wanted.hdr_most is not None and (top := reference.max()) > wanted.hdr_most:
-                found.append(Problem(f"{hdr}: reaches {top:.4g}; expected 1 = saturation of the shortest exposure"))
-    try:
-        require_same_size(sizes)
-    except ImageError as error:
-        return [*found, Problem(f"{error}; {again}")]
-    if sizes and wanted.size is not None:
-        height, width = next(iter(sizes.values())).shape[:2]
-        if [height, width] != list(wanted.size):
-            folder = ldrs[0].parent
-            found.append(
-                Problem(f"{folder}: images are {width}x{height}, expected {wanted.size[1]}x{wanted.size[0]}; {again}")
-            )
-    if wanted.brightening and not found and levels[-1] <= levels[0]:
-        found.append(
-            Problem(f"{ldrs[-1]}: should be brighter than {ldrs[0].name}, but is not; restore the names, or {again}")
-        )
-    return found
-
-
-def link_problems(folder: Path) -> list[str]:
-    """Name the symbolic links in a folder that lead nowhere, or back to the folder itself."""
-    found = []
-    above = {folder.resolve(), *folder.resolve().parents}
-    for path in in_order(folder.iterdir()):
-        if not path.is_symlink():
-            continue
-        try:
-            circle = path.resolve(strict=True) in above
-        except (OSError, RuntimeError):  # resolve says RuntimeError to a link that is its own target
-            found.append(f"{path}: symbolic link leads nowhere or in a circle; remove it, or link to the real place")
-            continue
-        if circle:
-            found.append(f"{path}: symbolic link leads back to {path.resolve()}; remove it")
-    return found
-
-
 def sub_folders(folder: Path) -> list[Path]:
     """List the folders in a folder, without links that lead back up."""
     above = {folder.resolve(), *folder.resolve().parents}
     return [p for p in in_order(folder.iterdir()) if p.is_dir() and not (p.is_symlink() and p.resolve() in above)]
 
 
-def verify_scenes(
-    card: "Card",
-    names: Names,
-    split_problems: Callable[["Card", str], list[str]],
-    scene_problems: Callable[["Card", str, str], list[Problem]],
-) -> list[str]:
-    """Check every split and scene of a card, and count the scenes."""
-    problems: list[str] = []
-    for split, expected in card.splits.items():
-        try:
-            scenes = names(card, split)
-            problems += split_problems(card, split)
-        except HdrbenchError as error:
-            problems.append(str(error))
-            continue
-        if expected is not None and len(scenes) != expected:
-            problems.append(
-                f"{card.name}: split '{split}' has {len(scenes)} scenes, expected {expected}; "
-                f"get the rest from {card.homepage}"
-                if len(scenes) < expected
-                else f"{card.name}: split '{split}' has {len(scenes)} scenes, expected {expected}; remove the extra ones"
-            )
-        if not scenes:
-            problems.append(
-                f"{card.name}: split '{split}' holds no scene; `hdrbench data info {card.name}` tells the layout"
-            )
-        for scene in scenes:
-            problems += [problem.text for problem in scene_problems(card, split, scene)]
-    return list(dict.fromkeys(problems))
-
-
 def fingerprint_scenes(card: "Card", names: Names, used: Callable[["Card", str, str], list[Path]]) -> dict[str, Any]:
-    """Identify the content: a digest of exactly the files that are read, and of the card's options."""
+    """Identify the content: a digest of exactly the files that are read, and of the card's options.
+
+    Scenes of which a file is missing or unreadable count by name, so that a damaged set has a fingerprint too, which
+    changes once it is whole.
+    """
     scenes = {split: names(card, split) for split in card.splits}
-    paths = [path for split, found in scenes.items() for scene in found for path in used(card, split, scene)]
+    paths: list[Path] = []
+    incomplete: list[str] = []
+    for split, found in scenes.items():
+        for scene in found:
+            try:
+                mine = used(card, split, scene)
+            except HdrbenchError:
+                mine = []
+            if mine and all(path.is_file() and os.access(path, os.R_OK) for path in mine):
+                paths += mine
+            else:
+                incomplete.append(f"{split}/{scene}")
     content = files.digest(files.data_root(), paths)
     # The options decide what the files mean: divisor, unit of the exposures, which file is which.
-    meaning = json.dumps([content["digest"], card.options, card.splits], sort_keys=True)
-    digest = hashlib.sha256(meaning.encode()).hexdigest()
+    meaning = [content["digest"], card.options, card.splits, *([incomplete] if incomplete else [])]
+    digest = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
     return {"name": card.name, **content, "digest": digest, "scenes": {split: len(s) for split, s in scenes.items()}}

@@ -1,39 +1,15 @@
 """What a card says, and which scenes of a damaged data set can still be used."""
 
 import importlib
-from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from hdrbench.datasets import catalog
+from hdrbench.datasets.judging import Survey, one_line
 from hdrbench.errors import HdrbenchError
 
 if TYPE_CHECKING:
     from hdrbench.datasets.catalog import Card
-
-
-@dataclass(frozen=True)
-class Survey:
-    """The state of a data set, scene by scene.
-
-    Attributes
-    ----------
-    usable
-        Scenes by split that can be loaded and are what the card says.
-    left_out
-        By split the other scenes, each with what is wrong and what to do.
-    remarks
-        Lines about files that do not keep any scene from being used, such as unexpected ones and missing scenes.
-    """
-
-    usable: dict[str, tuple[str, ...]]
-    left_out: dict[str, dict[str, str]]
-    remarks: tuple[str, ...]
-
-    def counts(self) -> str:
-        """Say in one line how many scenes of each split are usable, e.g. ``train 72 of 74, test 15 of 15``."""
-        totals = {split: (len(good), len(good) + len(self.left_out[split])) for split, good in self.usable.items()}
-        return ", ".join(f"{split} {good} of {total}" for split, (good, total) in totals.items())
 
 
 def loader_of(card: "Card") -> ModuleType:
@@ -44,6 +20,8 @@ def loader_of(card: "Card") -> ModuleType:
 def survey(name: str) -> Survey:
     """Check a data set like `hdrbench.datasets.catalog.verify`, and tell usable scenes from those to be left out.
 
+    Every image is decoded once, or once for each split that its scene belongs to.
+
     Raises
     ------
     HdrbenchError
@@ -53,41 +31,37 @@ def survey(name: str) -> Survey:
     """
     card = catalog.card(name)
     loader = loader_of(card)
-    if not hasattr(loader, "scene_problems"):
-        return _whole(name, card)
-    usable: dict[str, tuple[str, ...]] = {}
-    left_out: dict[str, dict[str, str]] = {}
-    remarks: list[str] = []
-    missing: list[HdrbenchError] = []
+    _require_scenes(name, card)
+    return loader.survey(card) if hasattr(loader, "survey") else _whole(name, card)
+
+
+def _require_scenes(name: str, card: "Card") -> None:
+    """Raise what keeps the scenes of every split from being listed."""
+    errors = []
     for split in card.splits:
         try:
-            scenes = catalog.scene_names(name, split)
+            catalog.scene_names(name, split)
         except HdrbenchError as error:
-            missing.append(error)
-            scenes = []
-        problems = {scene: loader.scene_problems(card, split, scene) for scene in scenes}
-        fatal = {scene: [p.text for p in found if p.fatal] for scene, found in problems.items()}
-        usable[split] = tuple(scene for scene in scenes if not fatal[scene])
-        left_out[split] = {scene: "; ".join(lines) for scene, lines in fatal.items() if lines}
-        remarks += [p.text for found in problems.values() for p in found if not p.fatal]
-        expected = card.splits[split]
-        if expected is not None and len(scenes) < expected:
-            remarks.append(
-                f"{name}: split '{split}' lacks {expected - len(scenes)} scenes; get them from {card.homepage}"
-            )
-    if len(missing) == len(card.splits):
-        raise missing[0]
-    return Survey(usable, left_out, (*map(str, missing), *remarks))
+            errors.append(error)
+    if len(errors) == len(card.splits):
+        raise errors[0]
 
 
 def _whole(name: str, card: "Card") -> Survey:
     """Survey a set whose scenes stand or fall together: each is made from several of its files."""
-    problems = catalog.verify(name)
-    if not problems:
-        return Survey({s: tuple(catalog.scene_names(name, s)) for s in card.splits}, {s: {} for s in card.splits}, ())
-    return Survey(
-        dict.fromkeys(card.splits, ()), {s: {"all scenes": problems[0]} for s in card.splits}, tuple(problems)
-    )
+    problems = tuple(catalog.verify(name))
+    usable: dict[str, tuple[str, ...]] = {}
+    left_out: dict[str, dict[str, str]] = {}
+    remarks: list[str] = []
+    for split in card.splits:
+        try:
+            scenes = catalog.scene_names(name, split)
+        except HdrbenchError as error:
+            scenes = []
+            remarks.append(str(error))
+        usable[split] = () if problems else tuple(scenes)
+        left_out[split] = dict.fromkeys(scenes, one_line(card, problems)) if problems else {}
+    return Survey(usable, left_out, tuple(dict.fromkeys(remarks)), tuple(dict.fromkeys((*problems, *remarks))))
 
 
 _MEANINGS = {

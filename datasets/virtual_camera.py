@@ -1,30 +1,32 @@
-"""A virtual camera with any response curve: radiance in, code values of a bracket out.
+"""A virtual camera with any response curve: radiance in, bracketed display-referred frames out.
 
 Light is integrated for an exposure time, gets photon and read noise, saturates, passes the response curve, is quantised
-and, if the camera stores JPEG, compressed. Equal light, curve and dice give equal codes: quantising compares with the
-exposures at which the code changes, and `hdrbench.datasets.exact` makes the noise.
-
-`hdrbench.datasets.camera`, which the ``hdri_*`` and ``embedded_*`` sets use, is the same camera with two fixed curves.
+and, if the camera stores JPEG, compressed. Equal light, curve and dice give equal frames: quantising compares with the
+exposures at which the code changes, and `hdrbench.datasets.exact` makes the noise. With ``gamma`` and ``srgb`` those
+exposures are exact too, so the frames are the same on every machine.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hdrbench.datasets import exact
-from hdrbench.datasets.scene import Image, Scene
-from hdrbench.errors import DataMissingError, HdrbenchError
+from hdrbench.datasets.scene import Scene
+from hdrbench.errors import DataMissingError, HdrbenchError, unknown
 from hdrbench.imaging import response as curves
 from hdrbench.imaging.response import Response
 
 # How a preset or a card names response curves; parts in brackets may be left out.
-RESPONSES = ("gamma:EXPONENT", "sigmoid[:N:SIGMA]", "dorf:ROW[:NAME]", "emor:COUNT")
+RESPONSES = ("gamma:EXPONENT", "srgb", "sigmoid[:N:SIGMA]", "dorf:ROW[:NAME]", "emor:COUNT")
 _DORF_FILES = ("dorfCurves.txt", "201_CRF_data.mat")
+
+_CARD_OPTIONS = ("response", "evs", "bits", "shot_noise", "read_noise")
 
 Codes = NDArray[np.unsignedinteger]
 
@@ -82,35 +84,32 @@ class VirtualCamera:
         return 2**self.bits - 1
 
 
-@dataclass(frozen=True)
-class Stack:
-    """A bracket as a camera stores it.
+def camera_from(options: dict[str, Any], dice: exact.Dice) -> tuple[VirtualCamera, Response]:
+    """Build a camera that stores code values as they are from the ``camera`` mapping of a card.
 
-    Attributes
+    Parameters
     ----------
-    codes
-        (n, H, W, 3) code values, shortest exposure first.
-    top
-        The code value that stands for 1.
-    times
-        Relative exposure times, the shortest = 1.
-    hdr
-        (H, W, 3) radiance at the middle exposure's instant, 1 = saturation of the shortest exposure, clipped to [0, 1].
+    options
+        The fields of `VirtualCamera` but for ``jpeg``, and ``response``, one of `RESPONSES` that needs no file.
+    dice
+        Source of what is drawn for the response; ``gamma`` and ``srgb`` draw nothing.
+
+    Raises
+    ------
+    HdrbenchError
+        A key is unknown or missing, or a value is out of its range.
+    DataMissingError
+        The response needs a file.
     """
-
-    codes: Codes
-    top: int
-    times: tuple[float, ...]
-    hdr: Image
-
-    def scene(self, name: str) -> Scene:
-        """Scale the code values to [0, 1]."""
-        return Scene(name, tuple(to_unit(codes, self.top) for codes in self.codes), self.times, self.hdr)
-
-
-def to_unit(codes: Codes, top: int) -> Image:
-    """Scale code values to float32 in [0, 1]."""
-    return (codes / np.float64(top)).astype(np.float32)
+    for key in options:
+        if key not in _CARD_OPTIONS:
+            raise unknown("camera option", key, _CARD_OPTIONS)
+    missing = sorted(set(_CARD_OPTIONS) - options.keys())
+    if missing:
+        raise HdrbenchError(f"camera option '{missing[0]}' is missing; a camera needs {', '.join(_CARD_OPTIONS)}")
+    evs = tuple(float(ev) for ev in options["evs"])
+    camera = VirtualCamera(evs, options["bits"], options["shot_noise"], options["read_noise"], jpeg=None)
+    return camera, make_response(str(options["response"]), None, dice)
 
 
 def expose(radiance: exact.Array, time: float, camera: VirtualCamera, dice: exact.Dice) -> exact.Array:
@@ -193,12 +192,22 @@ def auto_gain(radiance: exact.Array, camera: VirtualCamera, clipped: float, core
 
 
 def photograph(
-    instants: Sequence[exact.Array], response: Response, camera: VirtualCamera, dice: exact.Dice, clipped: float
-) -> Stack:
+    name: str,
+    instants: Sequence[exact.Array],
+    response: Response,
+    camera: VirtualCamera,
+    dice: exact.Dice,
+    clipped: float,
+) -> Scene:
     """Take a bracket of a changing world.
+
+    The reference is what a bracket of the unmoved middle instant holds: the radiance at that instant in units of the
+    shortest exposure's saturation, clipped to [0, 1].
 
     Parameters
     ----------
+    name
+        Name of the scene.
     instants
         Radiance (H, W, 3) while each exposure is taken, shortest first.
     response
@@ -219,7 +228,8 @@ def photograph(
     gain = auto_gain(middle, camera, clipped)
     pairs = zip(instants, camera.times, strict=True)
     frames = [develop(expose(radiance * gain, time, camera, dice), response, camera) for radiance, time in pairs]
-    return Stack(np.stack(frames), camera.top, camera.times, np.clip(middle * gain, 0.0, 1.0).astype(np.float32))
+    ldrs = tuple((codes / np.float64(camera.top)).astype(np.float32) for codes in frames)
+    return Scene(name, ldrs, camera.times, np.clip(middle * gain, 0.0, 1.0).astype(np.float32))
 
 
 def curve_files(responses: Sequence[str], folder: Path | None) -> list[Path]:
@@ -273,7 +283,9 @@ def make_response(name: str, folder: Path | None, dice: exact.Dice) -> Response:
     kind, *parts = name.split(":")
     try:
         if kind == "gamma" and len(parts) == 1:
-            return curves.gamma(float(parts[0]))
+            return _exact_gamma(float(parts[0]))
+        if name == "srgb":
+            return Response("srgb", _srgb_evaluate, _srgb_invert)
         if kind == "sigmoid" and len(parts) in (0, 2):
             drawn = np.array([0.9, 0.6]) + 0.1 * dice.normals((2,)) if not parts else [float(part) for part in parts]
             return curves.sigmoid(float(drawn[0]), float(drawn[1]))
@@ -284,6 +296,21 @@ def make_response(name: str, folder: Path | None, dice: exact.Dice) -> Response:
     except ValueError as error:
         raise HdrbenchError(f"response '{name}': {error}; expected {', '.join(RESPONSES)}") from None
     raise HdrbenchError(f"unknown response '{name}'; expected {', '.join(RESPONSES)}")
+
+
+def _exact_gamma(exponent: float) -> Response:
+    # The C library's power would move a code's change by the last bit from machine to machine.
+    return replace(curves.gamma(exponent), invert=lambda b: exact.power(np.clip(b, 0.0, 1.0), exponent))
+
+
+def _srgb_evaluate(irradiance: ArrayLike) -> exact.Array:
+    x = np.clip(np.asarray(irradiance, dtype=np.float64), 0.0, 1.0)
+    return np.where(x <= 0.0031308, 12.92 * x, 1.055 * exact.power(x, 1 / 2.4) - 0.055)
+
+
+def _srgb_invert(brightness: ArrayLike) -> exact.Array:
+    b = np.clip(np.asarray(brightness, dtype=np.float64), 0.0, 1.0)
+    return np.where(b <= 0.04045, b / 12.92, exact.power((b + 0.055) / 1.055, 2.4))
 
 
 def _measured(path: Path, row: int) -> Response:

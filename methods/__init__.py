@@ -17,23 +17,23 @@ from hdrbench.errors import HdrbenchError, unknown
 
 @dataclass(frozen=True)
 class Batch:
-    """What a training objective may look at: aligned stacks of (N, 3, H, W) images, and pseudo labels.
+    """What a training objective may look at.
 
     Attributes
     ----------
-    short, middle, long
-        LDR images in [0, 1]; `short` and `long` are warped onto `middle`.
-    times
-        (N, 3) relative exposure times, shortest = 1.
-    pseudo
-        HDR image fused from the three, linear.
+    tensors
+        Crops and their times by name, the names that the run's task gives them (see `hdrbench.pipeline.tasks`): images
+        (N, 3, H, W), stacks (N, K, 3, H, W), times (N, K).
+    iteration, iterations
+        The step this batch is for, counted from 0, and the number of steps of the run, for losses that change on the way.
     """
 
-    short: Tensor
-    middle: Tensor
-    long: Tensor
-    times: Tensor
-    pseudo: Tensor
+    tensors: Mapping[str, Tensor]
+    iteration: int = 0
+    iterations: int = 1
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.tensors[name]
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,28 @@ class Reconstruction:
     exposures: Mapping[str, Tensor]
 
 
+@dataclass(frozen=True)
+class Fusion:
+    """A fused image, and the weights it was fused with where the method has any.
+
+    Attributes
+    ----------
+    image
+        (N, 3, H, W) display codes in [0, 1].
+    weights
+        (N, K, 1, H, W), summing to 1 over the exposures, or ``None``.
+    """
+
+    image: Tensor
+    weights: Tensor | None
+
+
 Objective = Callable[[nn.Module, Batch], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
 class Method:
-    """A reconstruction method as data.
+    """A method as data.
 
     Attributes
     ----------
@@ -65,12 +81,16 @@ class Method:
         As the page prints it.
     reference
         Key into REFERENCES.bib.
-    abilities
-        Of ``"reconstruct"`` (HDR from one LDR image), ``"expose"`` (LDR at another exposure), ``"fuse"`` (a stack).
     build
         ``build(**options) -> nn.Module``; the options are those of the method's ablations.
     reconstruct
-        ``reconstruct(network, middle, times) -> Reconstruction`` for (N, 3, H, W) LDR images and (N, 3) times.
+        HDR from one LDR image: ``reconstruct(network, middle, times) -> Reconstruction`` for (N, 3, H, W) LDR images and
+        (N, 3) times. ``None`` where the method cannot.
+    fuse
+        One image that can be shown from a stack: ``fuse(network, stack) -> Fusion`` for (N, K, 3, H, W) display codes in
+        [0, 1] in ascending exposure. ``None`` where the method cannot.
+    frames
+        How many exposures `fuse` takes; ``None`` for any number from two on.
     objective
         ``objective(**options) -> (loss terms of a batch, notes for the provenance)``; the loss is the sum of the terms.
         ``None`` where there is nothing to train.
@@ -78,9 +98,10 @@ class Method:
 
     title: str
     reference: str
-    abilities: frozenset[str]
     build: Callable[..., nn.Module]
-    reconstruct: Callable[[nn.Module, Tensor, Tensor], Reconstruction]
+    reconstruct: Callable[[nn.Module, Tensor, Tensor], Reconstruction] | None = None
+    fuse: Callable[[nn.Module, Tensor], Fusion] | None = None
+    frames: int | None = None
     objective: Callable[..., tuple[Objective, list[str]]] | None = None
 
 

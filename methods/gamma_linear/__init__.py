@@ -14,7 +14,6 @@ def reconstruct(network: nn.Module, middle: Tensor, times: Tensor) -> Reconstruc
 METHOD = Method(
     title="Gamma 2.2 alone",
     reference="Kalantari2017",
-    abilities=frozenset({"reconstruct"}),
     build=nn.Identity,
     reconstruct=reconstruct,
 )

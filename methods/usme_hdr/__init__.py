@@ -25,7 +25,6 @@ def reconstruct(network: nn.Module, middle: Tensor, times: Tensor) -> Reconstruc
 METHOD = Method(
     title="USME-HDR",
     reference="Wang2026",
-    abilities=frozenset({"reconstruct", "expose"}),
     build=UsmeHdr,
     reconstruct=reconstruct,
     objective=objective,

@@ -77,25 +77,25 @@ def objective(
         notes.append(note)
 
     def losses(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        low, high = (image.float() for image in network(batch.middle, batch.times))
-        fused = fuse_exposures(low, batch.middle, high, batch.times)
-        middle_hdr = to_radiance(batch.middle, batch.times[:, 1])
-        weight = triangle_weights(batch.middle)[1]
+        low, high = (image.float() for image in network(batch["middle"], batch["times"]))
+        fused = fuse_exposures(low, batch["middle"], high, batch["times"])
+        middle_hdr = to_radiance(batch["middle"], batch["times"][:, 1])
+        weight = triangle_weights(batch["middle"])[1]
         values: dict[str, Tensor] = {}
         if "sp" in terms:
             values["sp"] = masked_l1(fused, middle_hdr, weight)
         if "se" in terms:
-            values["se"] = masked_l1(fused, batch.pseudo, aligned_mask(batch.pseudo, middle_hdr, weight))
+            values["se"] = masked_l1(fused, batch["pseudo"], aligned_mask(batch["pseudo"], middle_hdr, weight))
         if "le" in terms:
-            mask = aligned_mask(to_radiance(batch.short, batch.times[:, 0]), middle_hdr, weight)
-            values["le"] = masked_l1(low, batch.short, mask)
+            mask = aligned_mask(to_radiance(batch["short"], batch["times"][:, 0]), middle_hdr, weight)
+            values["le"] = masked_l1(low, batch["short"], mask)
         if "he" in terms:
-            mask = aligned_mask(to_radiance(batch.long, batch.times[:, 2]), middle_hdr, weight)
-            values["he"] = masked_l1(high, batch.long, mask)
+            mask = aligned_mask(to_radiance(batch["long"], batch["times"][:, 2]), middle_hdr, weight)
+            values["he"] = masked_l1(high, batch["long"], mask)
         if "ea" in terms:
-            values["ea"] = masked_l1(fused, batch.pseudo, exposure_mask(batch.middle))
+            values["ea"] = masked_l1(fused, batch["pseudo"], exposure_mask(batch["middle"]))
         if perceptual is not None:
-            values["p"] = perceptual.to(fused.device)(mu_law(fused), mu_law(batch.pseudo))
+            values["p"] = perceptual.to(fused.device)(mu_law(fused), mu_law(batch["pseudo"]))
         return {name: WEIGHTS[name] * value for name, value in values.items()}
 
     return losses, notes

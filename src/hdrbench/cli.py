@@ -16,7 +16,7 @@ ABOUT = "Replications of HDR papers: train, score, and compare with every printe
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, help=ABOUT)
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_images.metrics_app, name="metrics")
-for command in (cli_images.score, cli_images.merge, cli_images.tonemap, cli_images.doctor):
+for command in (cli_images.score, cli_images.merge, cli_images.fuse, cli_images.tonemap, cli_images.doctor):
     app.command()(command)
 
 
@@ -73,12 +73,19 @@ def evaluate(
     resolved = resolve(paper, profile_name(profile), run)
     test = on or resolved.role
     resolved.dataset(test)
-    names, protocol = needed(paper, resolved.role, test)
+    wanted = needed(paper, run, test)
     with recorded(resolved, f"evaluate-{test}"):
         from hdrbench.pipeline.evaluate import evaluate as start
 
-        facts = _data_facts(paper, resolved.profile_name, test)
-        print(start(resolved, test, facts, names, protocol))
+        print(start(resolved, test, _data_facts(paper, resolved.profile_name, test), wanted))
+
+
+@app.command()
+def stages(paper: Paper) -> None:
+    """Write a replication's dvc.yaml from its paper.yaml and params.yaml."""
+    from hdrbench.pipeline.stages import write
+
+    print(write(paper))
 
 
 @app.command()
@@ -92,11 +99,14 @@ def cost(paper: Paper) -> None:
 @app.command()
 def showcase(paper: Paper, profile: ProfileName = None) -> None:
     """Make the pictures for the page's viewer."""
+    from hdrbench.pipeline.needs import shown_on
     from hdrbench.report.showcase import showcase as make
     from hdrbench.runs import load, resolve
 
-    resolved = resolve(paper, profile_name(profile), load(paper).showcase)
-    print(make(resolved, _data_facts(paper, resolved.profile_name, resolved.role)))
+    name = profile_name(profile)
+    shown = [resolve(paper, name, run) for run in load(paper).showcase]
+    test = shown_on(paper, shown[0].id)
+    print(make(shown, test, _data_facts(paper, name, test)))
 
 
 @app.command()

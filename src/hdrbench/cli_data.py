@@ -1,6 +1,7 @@
 """Commands on data sets: ``hdrbench data ...``. Heavy imports stay inside the commands."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -43,26 +44,36 @@ def data_info(name: Name) -> None:
 def data_verify(
     name: Name,
     full: Annotated[bool, typer.Option("--full", help="Also compare the checksum of every file.")] = False,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="With --full: the file of checksums, instead of NAME.sha256 beside the data."
+        ),
+    ] = None,
 ) -> None:
     """Check a data set's layout, counts and sizes, and say in plain words what is wrong."""
     from hdrbench.datasets import catalog
+    from hdrbench.datasets.manifest import verify
 
     if full:
-        _verify_full(name)
+        _verify_full(name, manifest)
         return
-    problems = catalog.verify(name)
-    _refuse(name, problems)
+    if manifest is not None:
+        raise HdrbenchError("--manifest goes with --full; add it, or leave --manifest out")
+    _refuse(name, *verify(name))
     facts = catalog.fingerprint(name)
     scenes = ", ".join(f"{count} {split}" for split, count in facts["scenes"].items())
     print(f"{name}: complete, {scenes} scenes, fingerprint {facts['digest'][:12]}")
 
 
-def _verify_full(name: str) -> None:
+def _verify_full(name: str, manifest: Path | None) -> None:
     from hdrbench.datasets.manifest import verify_full
 
-    found = verify_full(name)
-    _refuse(name, list(found.problems))
-    if found.manifest is None:
+    found = verify_full(name, manifest)
+    _refuse(name, found.problems, found.counts)
+    if found.unwritten:
+        print(f"{name}: complete; the checksums of {found.files} files were computed but not kept: {found.unwritten}")
+    elif found.manifest is None:
         print(f"{name}: complete; it has no files whose checksums could be kept")
     elif found.written:
         print(f"{name}: complete; the checksums of {found.files} files were written to {found.manifest}")
@@ -70,20 +81,14 @@ def _verify_full(name: str) -> None:
         print(f"{name}: complete; the checksums of {found.files} files are those in {found.manifest}")
 
 
-def _refuse(name: str, problems: list[str]) -> None:
+def _refuse(name: str, problems: Sequence[str], counts: str) -> None:
     """Print all problems and exit, if there are any; say how many scenes could be used all the same."""
     if not problems:
         return
-    from hdrbench.datasets.survey import survey
-    from hdrbench.errors import DataMissingError
-
     for problem in problems[1:]:
         print(problem, file=sys.stderr)
     others = f" ({len(problems) - 1} more above)" if problems[1:] else ""
-    try:
-        usable = f"; usable: {survey(name).counts()}"
-    except DataMissingError:
-        usable = ""
+    usable = f"; usable: {counts}" if counts else ""
     raise HdrbenchError(f"data set '{name}' is not complete: {problems[0]}{others}{usable}")
 
 

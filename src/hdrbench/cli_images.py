@@ -1,10 +1,11 @@
 """Commands on a user's own images, and on this machine's means to score them. Heavy imports stay inside the commands."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from hdrbench.cli_types import Alignment
 from hdrbench.errors import HdrbenchError
 
 metrics_app = typer.Typer(no_args_is_help=True, help="Metrics: list them, and check them against reference values.")
@@ -88,16 +89,14 @@ def score(
 
 def merge(
     photos: Annotated[list[Path], typer.Argument(help="The frames of one bracket, or a folder of them.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Radiance map to write: .exr or .hdr (a picture if fused).")],
-    method: Annotated[
-        str, typer.Option(help="debevec, robertson, opencv_debevec, triangle; or a fusion: mertens, adaptive.")
-    ] = "debevec",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Radiance map to write: .exr or .hdr.")],
+    method: Annotated[str, typer.Option(help="debevec, robertson, opencv_debevec or triangle.")] = "debevec",
     times: Annotated[
         Path | None, typer.Option(help="Text file of exposure times in seconds; EXIF if left out.")
     ] = None,
     stops: Annotated[Path | None, typer.Option(help="Text file of exposures in stops (EV).")] = None,
     reciprocals: Annotated[Path | None, typer.Option(help="Text file of 1/seconds, as OpenCV's list.txt.")] = None,
-    align: Annotated[str, typer.Option(help="none, shift (hand-held), or flow (things that moved).")] = "none",
+    align: Alignment = "none",
     preview: Annotated[str, typer.Option(help="Tone map of the picture beside it.")] = "toolbox_reinhard_0.18",
 ) -> None:
     """Merge a bracket of photographs into an HDR image, with a tone-mapped picture beside it."""
@@ -111,11 +110,58 @@ def merge(
     listed = lists[0] if lists else None
     made = merge_photos(photos, out, method=method, listed=listed, align=align, preset=preview)
     for number, (path, time) in enumerate(zip(made.bracket.paths, made.bracket.times, strict=True)):
-        moved = f", moved by {made.shifts[number]}" if made.shifts is not None else ""
-        print(f"{path.name}: {time:g} times the shortest exposure{moved}")
+        print(f"{path.name}: {time:g} times the shortest exposure{_moved(made.shifts, number)}")
     print(made.out)
-    if made.preview is not None:
-        print(made.preview)
+    print(made.preview)
+
+
+def fuse(
+    photos: Annotated[list[Path], typer.Argument(help="The frames of one bracket, or a folder of them.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write: .png, .tif or .jpg.")],
+    method: Annotated[
+        str, typer.Option(help="E.g. mertens, adaptive_weights or, with --weights, unsupervised_fusion.")
+    ],
+    option: Annotated[
+        list[str], typer.Option(help="Of the method, as NAME=VALUE, e.g. blending=pyramid of adaptive_weights.")
+    ] = [],  # noqa: B006
+    weights: Annotated[
+        Path | None, typer.Option(help="Trained weights of a run of the method: .safetensors under results/.")
+    ] = None,
+    align: Alignment = "none",
+) -> None:
+    """Fuse a bracket of photographs into one picture; exposure times are not needed."""
+    from hdrbench.pipeline.fusing import fuse_photos
+
+    options = dict(_setting(text) for text in option)
+    if len(options) < len(option):
+        raise HdrbenchError("give each --option once")
+    made = fuse_photos(photos, out, method=method, options=options, weights=weights, align=align)
+    print("from dark to bright:")
+    for number, (path, mean) in enumerate(zip(made.frames, made.means, strict=True)):
+        print(f"{path.name}: mean brightness {mean:.3f}{_moved(made.shifts, number)}")
+    if len(made.used) < len(made.frames):
+        names = ", ".join(path.name for path in made.used)
+        print(f"note: '{method}' takes {len(made.used)} frames; fused are those furthest apart in brightness: {names}")
+    for what, score in made.scores.items():
+        print(f"{what}: {score:.4f}" if isinstance(score, float) else f"{what}: none, {score}")
+    print(made.out)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Split NAME=VALUE; the value is read as YAML, as in params.yaml."""
+    import yaml
+
+    name, equals, value = text.partition("=")
+    try:
+        if not (name and equals and value):
+            raise ValueError
+        return name, yaml.safe_load(value)
+    except (ValueError, yaml.YAMLError):
+        raise HdrbenchError(f"--option {text}: expected NAME=VALUE") from None
+
+
+def _moved(shifts: list[tuple[int, int]] | None, number: int) -> str:
+    return "" if shifts is None else f", moved by {shifts[number]}"
 
 
 def tonemap(
@@ -124,11 +170,16 @@ def tonemap(
     preset: Annotated[
         str, typer.Option(help="Operator with settings; an unknown name lists them.")
     ] = "opencv_reinhard_2.2",
+    clip_negative: Annotated[
+        bool, typer.Option("--clip-negative", help="Set negative values, as of wide gamuts, to 0.")
+    ] = False,
 ) -> None:
     """Tone-map an HDR image with the settings of a paper."""
     from hdrbench.pipeline.photos import tonemap_photo
 
-    used = tonemap_photo(image, out, preset)
+    used, clipped = tonemap_photo(image, out, preset, clip_negative=clip_negative)
+    if clipped:
+        print(f"note: {clipped} negative values were set to 0")
     if used.substitute_for is not None:
         print(f"note: '{preset}' stands in for {used.substitute_for}, and does not reproduce it")
     print(out)

@@ -11,6 +11,8 @@ ProfileName = Annotated[
     str | None, typer.Option("--profile", help="embedded, hdri or paper; the active one if left out.")
 ]
 
+Alignment = Annotated[str, typer.Option(help="none, shift (hand-held), or flow (things that moved).")]
+
 
 def profile_name(name: str | None) -> str:
     """Return the profile that was asked for, or the active one."""

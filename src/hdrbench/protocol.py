@@ -115,6 +115,14 @@ class Protocol:
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Metrics to compute, and the name of the protocol to do it under."""
+
+    metrics: tuple[str, ...]
+    protocol: str
+
+
 PROTOCOLS: dict[str, Protocol] = {
     "usme_hdr": Protocol(
         "SelfHDR's published evaluation, on which the paper builds: nothing aligned, references in [0, 1], linear values "

@@ -8,6 +8,7 @@ from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, StringCons
 
 from hdrbench.datasets import catalog
 from hdrbench.errors import HdrbenchError, unknown
+from hdrbench.schedule import Schedule, factor
 from hdrbench.strict import Strict, parse
 from hdrbench.workspace import check_profile, read_yaml, replication, results
 
@@ -18,15 +19,18 @@ class Training(Strict):
     """Length and optimiser of a training run.
 
     An epoch is a number of iterations, as in the code of the deghosting literature: scenes are cycled, and every
-    iteration draws `batch_size` random crops.
+    iteration draws `batch_size` random crops, of which `augment` may turn and mirror each at random.
     """
 
     epochs: PositiveInt
     iterations_per_epoch: PositiveInt
     batch_size: PositiveInt
     crop: Annotated[int, Field(ge=16)]
+    augment: Literal["none", "dihedral"]
+    optimizer: Literal["adam", "adamw"]
+    weight_decay: Annotated[FiniteFloat, Field(ge=0)]
     learning_rate: Annotated[FiniteFloat, Field(gt=0)]
-    halve_every: PositiveInt
+    schedule: Schedule
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     checkpoint_every: PositiveInt = 200
 
@@ -36,8 +40,8 @@ class Training(Strict):
         return self.epochs * self.iterations_per_epoch
 
     def rate(self, iteration: int) -> float:
-        """Learning rate at an iteration: halved every `halve_every` epochs."""
-        return self.learning_rate * 0.5 ** (iteration // (self.iterations_per_epoch * self.halve_every))
+        """Learning rate at an iteration."""
+        return self.learning_rate * factor(self.schedule, iteration, self.iterations_per_epoch, self.iterations)
 
 
 class Run(Strict):
@@ -51,15 +55,15 @@ class Run(Strict):
 class Profile(Strict):
     """The size of a replication: which data play the paper's sets, and how long training lasts.
 
-    `options` and `objective` are per method, and override the runs' own. Nothing has a default, because DVC tracks
-    only what is written down.
+    `preparation` holds the options of the task's `prepare`. `options` and `objective` are per method, and override the
+    runs' own. Nothing has a default, because DVC tracks only what is written down.
     """
 
     summary: str
     comparable: bool
     data: dict[str, str]
     training: Training
-    flow: Literal["dis", "raft"]
+    preparation: dict[str, Any]
     seed: NonNegativeInt
     viewer_scenes: PositiveInt
     options: dict[str, dict[str, Any]]
@@ -69,14 +73,14 @@ class Profile(Strict):
 class Replication(Strict):
     """Everything in a replication's params.yaml.
 
-    `runs` holds the training runs by the data set (its role in the paper) they train on; `cross` names those that are
-    also tested on a data set they did not train on.
+    `task` is a module of `hdrbench.pipeline.tasks`; `runs` holds the training runs by the data set (its role in the paper)
+    they train on; `showcase` names the runs whose pictures the page shows, as role/name.
     """
 
+    task: str
     profiles: dict[str, Profile]
     runs: dict[Name, dict[Name, Run]]
-    cross: dict[str, list[str]] = {}
-    showcase: str = Field(description="the run whose pictures the page shows, as role/name")
+    showcase: list[str]
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,8 @@ class ResolvedRun:
 
     Attributes
     ----------
-    paper, profile_name
-        Which replication, under which profile.
+    paper, profile_name, task
+        Which replication, under which profile, and its task.
     role, name
         The run is called ``role/name``: the data set it trains on, by its role in the paper, and its key.
     options, objective
@@ -95,6 +99,7 @@ class ResolvedRun:
 
     paper: str
     profile_name: str
+    task: str
     role: str
     name: str
     method: str
@@ -120,12 +125,13 @@ class ResolvedRun:
     def settings(self) -> dict[str, Any]:
         """Return every setting that decides the weights."""
         return {
+            "task": self.task,
+            "preparation": self.profile.preparation,
             "method": self.method,
             "options": self.options,
             "objective": self.objective,
             "training": self.profile.training.model_dump(exclude={"checkpoint_every"}),
             "seed": self.profile.seed,
-            "flow": self.profile.flow,
         }
 
     def scores(self, test: str) -> Path:
@@ -153,12 +159,9 @@ def load(paper: str) -> Replication:
 def _check_names(loaded: Replication) -> None:
     """Raise `HdrbenchError` for a name that refers to nothing: it would change nothing, silently."""
     known = [f"{role}/{name}" for role, named in loaded.runs.items() for name in named]
-    if loaded.showcase not in known:
-        raise unknown("showcase run", loaded.showcase, known)
-    for role, crossed in loaded.cross.items():
-        for name in crossed:
-            if f"{role}/{name}" not in known:
-                raise unknown("cross run", f"{role}/{name}", known)
+    for shown in loaded.showcase:
+        if shown not in known:
+            raise unknown("showcase run", shown, known)
     methods = {run.method for named in loaded.runs.values() for run in named.values()}
     for profile_name, profile in loaded.profiles.items():
         check_profile(profile_name)
@@ -190,6 +193,7 @@ def resolve(paper: str, profile: str, run_id: str) -> ResolvedRun:
     return ResolvedRun(
         paper=paper,
         profile_name=profile,
+        task=loaded.task,
         role=role,
         name=name,
         method=run.method,

@@ -1,12 +1,13 @@
 """A paper as data: paper.yaml maps every printed row to a run and every printed column to a score or a cost.
 
-The printed numbers stand in CSV files that look like the paper's tables, and stay strings.
+Where a table is the other way round, its columns are runs and its rows the scenes of a test set.
 """
 
-import csv
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from pydantic import PositiveInt
 
 from hdrbench import protocol
 from hdrbench.errors import HdrbenchError, unknown
@@ -32,32 +33,52 @@ class Tolerance(Strict):
     reason: str
 
 
-class Group(Strict):
-    """Neighbouring columns that share a heading, a training set, a test set and a protocol.
+class Elsewhere(Strict):
+    """Numbers that another publication prints for columns that this paper has not."""
 
-    It lists metrics or costs. Columns that the paper does not print carry their own labels.
+    reported: str
+    source: str
+
+
+class Group(Strict):
+    """Neighbouring columns that share a heading, a training set, a test set, a protocol and what is scored.
+
+    It lists metrics, or costs, or one metric and the runs that are its columns. `subject` is what is scored of a result,
+    a name that the task gives it. Columns that the paper does not print carry their own labels.
     """
 
     title: str | None = None
     train: str
     test: str
     protocol: str | None = None
+    subject: str = "result"
+    statistic: Literal["mean", "sd"] = "mean"
     metrics: list[str] = []
+    runs: list[str] = []
     costs: list[str] = []
     printed: bool = True
     labels: list[str] = []
+    elsewhere: Elsewhere | None = None
 
     @property
-    def columns(self) -> list[str]:
-        """Names of the group's columns, in order."""
-        return [*self.metrics, *self.costs]
+    def columns(self) -> list[tuple[str, str | None]]:
+        """The group's columns in order: the metric or cost, and the run if it is the column's."""
+        if self.runs:
+            return [(self.metrics[0], run) for run in self.runs]
+        return [(name, None) for name in (*self.metrics, *self.costs)]
 
 
 class Row(Strict):
-    """One row: its label, and the run behind it; without a run its method does not exist here yet."""
+    """One row: its label, and what is behind it.
+
+    That is a run, or a scene of the test set in a table whose columns are runs; `average` marks the mean over the scenes of
+    the table's other rows. With none of them the row's method does not exist here yet.
+    """
 
     labels: list[str]
     run: str | None = None
+    scene: str | None = None
+    average: bool = False
     printed: bool = True
     note: str | None = None
 
@@ -74,9 +95,18 @@ class Table(Strict):
     rows: list[Row]
     note: str | None = None
 
+    @property
+    def scenes(self) -> list[str]:
+        """Scenes that the rows name, in order."""
+        return [row.scene for row in self.rows if row.scene]
+
 
 class Paper(Strict):
-    """Everything in a paper.yaml."""
+    """Everything in a paper.yaml.
+
+    `cost_size` is the height and width of the image that multiply-adds are counted for; `timed_on` says on what image and
+    machine the paper took its times.
+    """
 
     title: str
     authors: str
@@ -86,26 +116,11 @@ class Paper(Strict):
     reference: str
     sentence: str
     roles: dict[str, str]
+    cost_size: tuple[PositiveInt, PositiveInt]
+    timed_on: str
     tolerances: dict[str, Tolerance]
     assumptions: list[str]
     tables: list[Table]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table: a metric's or a cost's name, its printed label, and its group."""
-
-    name: str
-    label: str
-    group: Group
-
-
-@dataclass(frozen=True)
-class PrintedTable:
-    """A table's columns, and the printed strings of its printed rows and columns."""
-
-    columns: tuple[Column, ...]
-    values: tuple[tuple[str, ...], ...]
 
 
 def load(paper: str) -> Paper:
@@ -162,72 +177,20 @@ def _check_group(paper: Paper, runs: Replication, metrics: Collection[str], tabl
                 raise HdrbenchError(f"{table.id}: {unknown(kind, name, known)}")
     if group.metrics:
         protocol.get(str(group.protocol))
+    if group.runs and (len(group.metrics) != 1 or group.costs):
+        raise HdrbenchError(f"{table.id}: columns that are runs show one metric, not {[*group.metrics, *group.costs]}")
     if not group.printed and len(group.labels) != len(group.columns):
         raise HdrbenchError(f"{table.id}: '{group.title}' needs {len(group.columns)} labels")
+    if group.printed and (group.labels or group.elsewhere):
+        raise HdrbenchError(
+            f"{table.id}: '{group.title}' is printed, so its labels and numbers are in {table.reported}"
+        )
     trained = runs.runs.get(group.train, {})
+    for run in (*group.runs, *(row.run for row in table.rows if row.run)):
+        if run not in trained:
+            raise HdrbenchError(f"{table.id}: {unknown(f'run of {group.train!r}', run, trained)}")
     for row in table.rows:
-        if row.run is not None and row.run not in trained:
-            raise HdrbenchError(f"{table.id}: {unknown(f'run of {group.train!r}', row.run, trained)}")
-
-
-def read_printed(table: Table, folder: Path) -> PrintedTable:
-    """Read a table's CSV and check it against the table's rows and columns.
-
-    The file has a line of group headings where the table has any, a line of labels, and one line per printed row.
-
-    Raises
-    ------
-    HdrbenchError
-        If a column or a row is missing, extra, or called otherwise.
-    """
-    source = folder / table.reported
-    if not source.is_file():
-        raise HdrbenchError(f"{source}: file not found, the printed numbers of {table.id}")
-    try:
-        with source.open(encoding="utf-8-sig", newline="") as file:
-            lines = [line for line in csv.reader(file) if any(line)]
-    except (OSError, UnicodeDecodeError) as error:
-        raise HdrbenchError(f"{source}: cannot be read as UTF-8 text ({error})") from error
-    printed = [group for group in table.groups if group.printed]
-    headings = 2 if any(group.title for group in printed) else 1
-    if len(lines) <= headings:
-        raise HdrbenchError(
-            f"{source}: has {len(lines)} lines; expected {headings} of headings, and one per printed row"
-        )
-    head, body, lead = lines[headings - 1], lines[headings:], len(table.row_headers)
-    names = [name for group in printed for name in group.columns]
-    if len(head) - lead != len(names):
-        raise HdrbenchError(
-            f"{source}: paper.yaml gives {table.id} {len(names)} printed columns ({', '.join(names)}), "
-            f"but the file has {len(head) - lead} ({', '.join(head[lead:])}); columns are separated by commas"
-        )
-    titles = [cell for cell in lines[0][lead:] if cell] if headings == 2 else []
-    if titles != [group.title for group in printed if group.title]:
-        raise HdrbenchError(f"{source}: column groups are {titles}, but paper.yaml has {[g.title for g in printed]}")
-    _check_rows(table, body, lead, source)
-    return PrintedTable(_columns(table, head[lead:]), tuple(tuple(line[lead:]) for line in body))
-
-
-def _check_rows(table: Table, body: list[list[str]], lead: int, source: Path) -> None:
-    """Compare row labels and lengths with paper.yaml."""
-    expected = [row.labels for row in table.rows if row.printed]
-    found = [line[:lead] for line in body]
-    for number, (want, have) in enumerate(zip(expected, found, strict=False), 1):
-        if want != have:
-            raise HdrbenchError(f"{source}: row {number} is {have}, but paper.yaml has {want} there")
-    if len(expected) != len(found):
-        raise HdrbenchError(f"{source}: has {len(found)} rows, but paper.yaml gives {table.id} {len(expected)}")
-    width = max(len(line) for line in body)
-    for line in body:
-        if len(line) != width:
-            raise HdrbenchError(f"{source}: row {line[:lead]} has {len(line)} cells, others have {width}")
-
-
-def _columns(table: Table, printed_labels: list[str]) -> tuple[Column, ...]:
-    """Give every column its label: the file's for printed ones, paper.yaml's for others."""
-    labels = iter(printed_labels)
-    columns: list[Column] = []
-    for group in table.groups:
-        own = iter(group.labels)
-        columns += [Column(name, next(labels if group.printed else own), group) for name in group.columns]
-    return tuple(columns)
+        if row.run and group.runs:
+            raise HdrbenchError(f"{table.id}: row {row.labels} and column '{group.runs[0]}' both name a run")
+        if row.average and not table.scenes:
+            raise HdrbenchError(f"{table.id}: row {row.labels} is the average of no scenes")

@@ -12,11 +12,14 @@ from hdrbench.datasets.scene import Scene
 from hdrbench.errors import HdrbenchError
 
 SETS = ["embedded_a", "embedded_b"]
+CAMERA = catalog.card("embedded_a").options["camera"]
 
 # Whoever changes these has changed the data set: raise embedded.GENERATOR_VERSION with them.
 GOLDEN = {
     ("embedded_a", "train", "train000"): "e41fecb60f75bd323094ba1ab79d023eeae719dae3d2e1ad425f9771f2d397bc",
     ("embedded_b", "test", "test001"): "afb93fef492a42aa52257a0e27fc5a5ad0e25a5282b810142fb59e7c80b0e4c7",
+    ("embedded_stacks", "train", "train000"): "f00448f1f28c7be33612dbfc20c2be85ca801a12a81d51a4fd1678dd5f54ade4",
+    ("embedded_stacks", "test", "test001"): "d0de4a8531e32424f329b182cb4f983a45df0cd66122ae351d6b93b7af68124a",
 }
 
 
@@ -76,6 +79,48 @@ def test_the_world_moves_between_exposures():
     assert 0.3 < np.hypot(dx, dy) < 8, "the camera moves by a few pixels"
 
 
+def test_still_stacks_stand_still():
+    """Within what noise and 8 bit leave, every exposure says the same about the light where it neither clips nor is dark."""
+    for scene in ("train000", "test001"):
+        loaded = load("embedded_stacks", scene[:-3], scene)
+        assert loaded.hdr is not None
+        assert loaded.times == (1, 2, 4, 8, 16, 32, 64)
+        for ldr, time in zip(loaded.ldrs, loaded.times, strict=True):
+            code = ldr.astype(np.float64)
+            used = (code > 0.35) & (code < 0.9) & (loaded.hdr < 1)
+            assert used.mean() > 0.01
+            off = np.abs(code[used] ** 2.2 / time / loaded.hdr[used] - 1)
+            # The noise at code 0.35 (exposure 0.1) has a standard deviation of 2 %; moved edges are off by a multiple.
+            assert np.quantile(off, 0.999) < 0.12
+
+
+def test_a_moving_stack_can_have_any_odd_number_of_exposures():
+    card = catalog.card("embedded_a")
+    camera = {**card.options["camera"], "evs": [0, 1, 2, 3, 4]}
+    longer = card.model_copy(update={"options": {**card.options, "camera": camera}})
+    assert embedded.verify(longer) == []
+    scene = embedded.load_scene(longer, "test", "test003")
+    assert scene.hdr is not None
+    assert scene.times == (1, 2, 4, 8, 16)
+    linear = [
+        np.clip(ldr.astype(np.float64) ** 2.2 / t, 0, 1 / 16) for ldr, t in zip(scene.ldrs, scene.times, strict=True)
+    ]
+    off = [float(np.abs(frame - np.clip(scene.hdr, 0, 1 / 16)).mean()) for frame in linear]
+    assert off[2] < 0.3 * min(off[:2] + off[3:]), "the middle one alone is where the reference is"
+
+
+def test_still_stack_is_the_middle_of_the_moving_one():
+    card = catalog.card("embedded_a")
+    stopped = card.model_copy(update={"options": {**card.options, "still": True}})
+    still, moving = embedded.load_scene(stopped, "train", "train000"), load("embedded_a", "train", "train000")
+    assert still.hdr is not None
+    assert moving.hdr is not None
+    # Another fraction of clipped pixels is drawn after fewer draws, so the two agree up to one factor.
+    inside = (still.hdr < 1) & (moving.hdr < 1)
+    ratio = still.hdr[inside].astype(np.float64) / moving.hdr[inside]
+    np.testing.assert_allclose(ratio, np.median(ratio), rtol=1e-5)
+
+
 def test_colours_are_saturated_somewhere():
     for name in SETS:
         spread = []
@@ -105,6 +150,9 @@ def test_unknown_scene():
         ({"size": 192}, "option 'size'"),
         ({"seed": "x"}, "option 'seed'"),
         ({"camera": {}}, "camera option 'bits' is missing"),
+        ({"still": 1}, "option 'still' is 1, expected true or false"),
+        ({"camera": {**CAMERA, "evs": [0, 1, 2, 3]}}, "has 4 exposures, expected an odd number"),
+        ({"camera": {**CAMERA, "evs": []}}, "must ascend from 0"),
     ],
 )
 def test_verify_finds_wrong_options(change, words):

@@ -8,11 +8,12 @@ import pytest
 from tiny_sets import RADIANCE, SIZE, WRITERS, frame, make, put
 
 from hdrbench.datasets import brackets, catalog, ntire
-from hdrbench.datasets.survey import loader_of
-from hdrbench.errors import HdrbenchError
+from hdrbench.datasets.survey import loader_of, survey
+from hdrbench.errors import DataMissingError, HdrbenchError
 from hdrbench.imaging.io import read_hdr, read_ldr
 
-UNTESTED = {"embedded_a", "embedded_b", "hdri_a", "hdri_b", "usme_real_world", "kalantari_oxford", "real_hdrv"}
+IN_TEST_BRACKETS = {"kalantari_oxford", "real_hdrv"}
+WITHOUT_FILES = ("embedded", "hdri", "photographed", "on_request")
 
 
 def cards():
@@ -20,9 +21,9 @@ def cards():
 
 
 def test_every_card_of_files_has_a_layout():
-    """The three brackets in UNTESTED have theirs in test_brackets, the others have no files of their own."""
-    made_elsewhere = {name for name in cards() if catalog.card(name).loader == "photographed"}
-    assert set(WRITERS) | UNTESTED | made_elsewhere >= cards()
+    """The other loaders make their scenes, or have none."""
+    made = {name for name in cards() if catalog.card(name).loader in WITHOUT_FILES}
+    assert set(WRITERS) == cards() - made - IN_TEST_BRACKETS
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -136,13 +137,17 @@ def test_pairs_by_order(tmp_path, monkeypatch):
     assert catalog.load_scene("hdr_real", "test", "0").hdr is not None
 
 
-def test_pairs_by_name_name_the_lonely(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("lost", "left", "what"), [("HDR", "LDR/C46_LDR.tif", "reference"), ("LDR", "HDR/C46_HDR.hdr", "LDR image")]
+)
+def test_pairs_by_name_name_the_lonely(lost, left, what, tmp_path, monkeypatch):
     make("hdreye", tmp_path, monkeypatch)
-    (tmp_path / "hdreye/images/HDR/C46_HDR.hdr").unlink()
-    problems = catalog.verify("hdreye")
-    assert problems[0].startswith(f"{tmp_path}/hdreye/images/LDR/C46_LDR.tif: its reference is missing; get it from")
-    assert "has 1 scenes, expected 2" in problems[1]
-    assert catalog.scene_names("hdreye", "test") == ["C01"]
+    next((tmp_path / "hdreye/images" / lost).glob("C46*")).unlink()
+    line = f"{tmp_path}/hdreye/images/{left}: its {what} is missing; get it from {catalog.card('hdreye').homepage}"
+    assert catalog.verify("hdreye") == [line]
+    assert survey("hdreye").left_out == {"test": {"C46": line}}
+    with pytest.raises(DataMissingError, match=f"its {what} is missing"):
+        catalog.load_scene("hdreye", "test", "C46")
 
 
 def test_absolute_references_are_divided(tmp_path, monkeypatch):

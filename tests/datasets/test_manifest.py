@@ -1,11 +1,15 @@
 """Checksums that a user can keep, and contact sheets."""
 
+import errno
+import os
 import subprocess
 
 import cv2
 import pytest
 from tiny_sets import WRITERS, make
+from typer.testing import CliRunner
 
+from hdrbench import cli_data
 from hdrbench.datasets import catalog, manifest
 from hdrbench.datasets.preview import preview
 from hdrbench.errors import HdrbenchError
@@ -76,6 +80,63 @@ def test_damaged_manifest(kalantari):
     (kalantari / "kalantari.sha256").write_text("nonsense\n")
     with pytest.raises(HdrbenchError, match=r"kalantari\.sha256: line 1 is not '<sha256>  <path>'; delete the file"):
         manifest.verify_full("kalantari")
+
+
+def test_manifest_elsewhere(kalantari):
+    elsewhere = kalantari / "away" / "sums"
+    with pytest.raises(HdrbenchError, match=r"sums: there is no folder .*away; make it, or name another file"):
+        manifest.verify_full("kalantari", elsewhere)
+    elsewhere.parent.mkdir()
+    first = manifest.verify_full("kalantari", elsewhere)
+    assert (first.problems, first.manifest, first.written) == ((), elsewhere, True)
+    assert not manifest.manifest_path("kalantari").exists()
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", str(elsewhere)], cwd=kalantari, check=True)
+    (kalantari / "kalantari/Training/001/exposure.txt").write_text("0\n2\n4\n")
+    second = manifest.verify_full("kalantari", elsewhere)
+    assert [line.split(": ")[1][:15] for line in second.problems] == ["its content cha"]
+
+
+def read_only(monkeypatch):
+    def refuse(old, new):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(new))
+
+    monkeypatch.setattr(os, "replace", refuse)
+
+
+def test_read_only_data_are_checked_all_the_same(kalantari, monkeypatch):
+    """Whoever runs the tests as root may write to any folder, so the system call is made to fail."""
+    read_only(monkeypatch)
+    found = manifest.verify_full("kalantari")
+    assert (found.problems, found.manifest, found.written) == ((), None, False)
+    assert found.files == catalog.fingerprint("kalantari")["files"]
+    path = manifest.manifest_path("kalantari")
+    assert found.unwritten.startswith(f"{path}: cannot be written (Read-only file system); name a file elsewhere with")
+    assert sorted(each.name for each in kalantari.iterdir()) == ["kalantari"]
+
+
+def test_verify_command(kalantari, monkeypatch):
+    """What it prints, on one line each, and how it exits."""
+
+    def run(*options):
+        done = CliRunner().invoke(cli_data.app, ["verify", "kalantari", *options])
+        return done.exit_code, done.stdout, done.exception
+
+    assert run() == (0, run()[1], None)
+    assert run()[1].startswith("kalantari: complete, 2 train, 2 test scenes, fingerprint ")
+    assert str(run("--manifest", "x")[2]) == "--manifest goes with --full; add it, or leave --manifest out"
+    with monkeypatch.context() as patch:
+        read_only(patch)
+        code, out, _ = run("--full")
+    assert code == 0
+    assert out.count("\n") == 1
+    assert out.startswith("kalantari: complete; the checksums of 20 files were computed but not kept: ")
+    code, out, _ = run("--full", "--manifest", str(kalantari / "sums"))
+    assert (code, out) == (0, f"kalantari: complete; the checksums of 20 files were written to {kalantari / 'sums'}\n")
+    (kalantari / "kalantari/Training/001/HDRImg.hdr").write_bytes(b"")
+    error = run("--full")[2]
+    assert isinstance(error, HdrbenchError)
+    assert str(error).startswith(f"data set 'kalantari' is not complete: {kalantari}/kalantari/Training/001/HDRImg.hdr")
+    assert str(error).endswith("; usable: train 1 of 2, test 2 of 2")
 
 
 @pytest.mark.parametrize("name", ["embedded_a", "usme_real_world"])

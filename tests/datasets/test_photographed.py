@@ -1,10 +1,6 @@
 """Published sets imitated from radiance maps: on tiny maps made here, and on the real ones where they are."""
 
 import os
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -12,7 +8,7 @@ from scipy.io import savemat
 
 from hdrbench.datasets import catalog, hdri, photographed
 from hdrbench.datasets.exact import Dice
-from hdrbench.datasets.photographed import PRESETS, Stacks
+from hdrbench.datasets.photographed import PRESETS
 from hdrbench.errors import DataMissingError, HdrbenchError
 from hdrbench.imaging.io import write_hdr
 from hdrbench.imaging.response import read_dorf
@@ -223,86 +219,24 @@ def test_fingerprint_follows_maps_curves_and_options(data, monkeypatch):
     assert len(digests) == 5
 
 
-def test_kept_stacks_are_the_scenes(data):
-    card = tiny("hdri_drtmo")
-    stacks = Stacks(card, "test")
-    stacks.fill()
-    assert len(list(stacks.folder.iterdir())) == len(stacks) == 30
-    assert stacks.size(0) == (64, 64)
-    scene, kept = photographed.load_scene(card, "test", stacks.names[7]), stacks[7]
-    assert kept.times == scene.times
-    np.testing.assert_array_equal(np.stack(kept.ldrs), np.stack(scene.ldrs))
-    np.testing.assert_array_equal(kept.hdr, scene.hdr)
-    crop = stacks.crop(7, (8, 4), top=3, left=10, side=20)
-    np.testing.assert_array_equal(crop["ldrs"], np.stack([scene.ldrs[8], scene.ldrs[4]])[:, 3:23, 10:30])
-    np.testing.assert_array_equal(crop["hdr"], scene.hdr[3:23, 10:30])
-    np.testing.assert_allclose(crop["times"], [16, 4])
-    for exposures, top in (((9,), 0), ((-1,), 0), ((0,), 45), ((0,), -1)):
-        with pytest.raises(HdrbenchError, match="has 9 exposures of 64x64, not exposures"):
-            stacks.crop(7, exposures, top, 0, 20)
-    assert Stacks(tiny("hdri_drtmo", seed=3), "test").folder != stacks.folder
-
-
-def test_a_damaged_stack_is_made_anew(data, capsys):
-    card = tiny("hdri_vds")
-    path = Stacks(card, "train")._file(1)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-100])
-    stacks = Stacks(card, "train")
-    assert stacks[1].name == stacks.names[1]
-    assert "damaged; making it anew" in capsys.readouterr().out
-    assert path.read_bytes() == whole
-    stamp = path.stat().st_mtime_ns
-    stacks.crop(1, (0,), 0, 0, 8)
-    assert path.stat().st_mtime_ns == stamp, "made anew once, not at every access"
-
-
-FILL = """
-from test_photographed import tiny
-from hdrbench.datasets.photographed import Stacks
-Stacks(tiny("hdri_drtmo", size=[160, 160]), "train").fill()
-"""
-
-
-def test_killed_preparation_goes_on_where_it_stopped(data, tmp_path, monkeypatch):
-    """Kill the process that fills the cache without warning, several times, then let it finish."""
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
-    stacks = Stacks(tiny("hdri_drtmo", size=[160, 160]), "train")
-    made: dict[str, int] = {}
-    for wanted in (3, 9):
-        process = subprocess.Popen([sys.executable, "-c", FILL], env=environment, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while len(list(stacks.folder.glob("*.safetensors"))) < wanted and time.monotonic() < deadline:
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, "it must have been killed on the way"
-        kept = {path.name: path.stat().st_mtime_ns for path in stacks.folder.glob("*.safetensors")}
-        assert wanted <= len(kept) < len(stacks)
-        assert made.items() <= kept.items(), "what was whole is not made again"
-        made = kept
-    stacks.fill()
-    kept = {path.name: path.stat().st_mtime_ns for path in stacks.folder.glob("*.safetensors")}
-    assert made.items() <= kept.items()
-    assert len(kept) == len(stacks)
-    monkeypatch.setenv("HDRBENCH_WORK", str(tmp_path / "other"))
-    fresh = Stacks(stacks.card, "train")
-    for index in range(0, len(fresh), 9):
-        assert fresh._file(index).read_bytes() == stacks._file(index).read_bytes()
-
-
 def test_three_exposures_go_through_the_preparation_of_every_set(data, monkeypatch):
     from hdrbench.pipeline.prepare import Prepared  # brings torch in, which the killed process can do without
 
     cards = {name: tiny(name) for name in NAMES}
     monkeypatch.setattr(catalog, "card", cards.__getitem__)
-    prepared = Prepared("hdri_kalantari", "test", photographed.fingerprint(cards["hdri_kalantari"])["digest"], "dis")
+
+    def facts(name):
+        made = {"task": "single_image", "preparation": {"flow": "dis"}, "code": "c", "left_out": {}}
+        return made | {"dataset": name, "digest": photographed.fingerprint(cards[name])["digest"]}
+
+    prepared = Prepared(facts("hdri_kalantari"), "test")
     prepared.fill()
     assert len(list(prepared.folder.iterdir())) == 2
     scene = photographed.load_scene(cards["hdri_kalantari"], "test", prepared.names[1])
     np.testing.assert_array_equal(prepared[1]["middle"], scene.ldrs[1])
     np.testing.assert_array_equal(prepared[1]["hdr"], scene.hdr)
     with pytest.raises(HdrbenchError, match="expected 3 exposures, got 9"):
-        Prepared("hdri_drtmo", "test", photographed.fingerprint(cards["hdri_drtmo"])["digest"], "dis").fill()
+        Prepared(facts("hdri_drtmo"), "test").fill()
 
 
 @REAL

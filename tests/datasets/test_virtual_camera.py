@@ -10,17 +10,16 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from hdrbench.datasets import camera as plain
 from hdrbench.datasets.exact import Dice
 from hdrbench.datasets.virtual_camera import (
     VirtualCamera,
     auto_gain,
+    camera_from,
     curve_files,
     develop,
     expose,
     make_response,
     photograph,
-    to_unit,
 )
 from hdrbench.errors import DataMissingError, HdrbenchError
 from hdrbench.imaging.response import Response, gamma, sigmoid, tabulated
@@ -31,22 +30,18 @@ CURVES = Path(os.environ.get("HDRBENCH_DATA", "no data")) / "dorf_crf"
 REAL = pytest.mark.skipif(not CURVES.is_dir(), reason="HDRBENCH_DATA has no folder dorf_crf")
 
 
+OPTIONS = {"response": "srgb", "evs": [0, 3, 6], "bits": 8, "shot_noise": 0.03, "read_noise": 0.001}
+
+
 def light(key: int = 0) -> np.ndarray:
     return np.exp2(Dice("light", key).uniforms((60, 80, 3), -9.0, 1.0))
 
 
-@pytest.mark.parametrize("bits", [8, 14])
-def test_with_gamma_it_is_the_camera_of_the_hdri_sets(bits):
-    noisy = VirtualCamera(EVS, bits, 0.02, 0.001, None)
-    known = plain.Camera("gamma2.2", EVS, bits, 0.02, 0.001)
-    assert noisy.times == known.times
-    assert auto_gain(light(), noisy, 0.1) == plain.auto_gain(light(), known, 0.1)
-    frame = develop(expose(light(), 4.0, noisy, Dice(1)), gamma(2.2), noisy)
-    np.testing.assert_array_equal(to_unit(frame, noisy.top), plain.capture(light(), 4.0, known, Dice(1)))
+CURVES_OF_ALL_KINDS = [make_response(name, None, Dice(0)) for name in ("gamma:2.2", "srgb", "sigmoid:0.9:0.6")]
 
 
 @pytest.mark.parametrize("bits", [1, 4, 8, 10, 16])
-@pytest.mark.parametrize("curve", [gamma(2.2), sigmoid(0.9, 0.6)], ids=lambda curve: curve.name)
+@pytest.mark.parametrize("curve", CURVES_OF_ALL_KINDS, ids=lambda curve: curve.name)
 def test_quantised_to_the_nearest_level(bits, curve):
     camera = VirtualCamera(EVS, bits, 0.0, 0.0, None)
     ramp = (np.linspace(0.0, 1.0, 30_000) ** 3).reshape(100, 100, 3)
@@ -56,6 +51,20 @@ def test_quantised_to_the_nearest_level(bits, curve):
     assert (codes.min(), codes.max()) == (0, camera.top)
     if bits <= 8:
         assert len(np.unique(codes)) == 2**bits
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("gamma:2.2", lambda x: x ** (1 / 2.2)),
+        ("srgb", lambda x: np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055)),
+    ],
+)
+def test_codes_follow_the_formula_of_the_curve(name, formula):
+    camera = VirtualCamera(EVS, 14, 0.0, 0.0, None)
+    ramp = np.linspace(0.0, 1.0, 60_000).reshape(100, 200, 3)
+    codes = develop(ramp, make_response(name, None, Dice(0)), camera)
+    np.testing.assert_array_equal(codes, np.floor(formula(ramp) * camera.top + 0.5))
 
 
 def test_light_above_saturation_is_clipped_and_darkness_is_zero():
@@ -95,40 +104,61 @@ def test_jpeg_loses_little_and_less_at_higher_quality():
     assert 0 < errors[1] < errors[0] < 4
 
 
+def test_auto_gain_clips_what_was_asked_for():
+    radiance = np.exp2(Dice("gain").uniforms((100, 100, 3), -6.0, 6.0))
+    gain = auto_gain(radiance, CLEAN, clipped=0.1, cores=1.0)
+    assert (radiance.max(axis=-1) * gain * 4 >= 1).mean() == pytest.approx(0.1, abs=0.002)
+    # A tenth of the picture a thousand times as bright as the rest: the short exposure must still hold it.
+    radiance[:10] *= 1000
+    gain = auto_gain(radiance, CLEAN, clipped=0.5)
+    assert (radiance.max(axis=-1) * gain >= 1).mean() == pytest.approx(0.01, abs=0.002)
+
+
 def still(curve: Response, camera: VirtualCamera):
     view = light(3)
-    return photograph([view] * len(camera.evs), curve, camera, Dice("noise"), clipped=0.1)
+    return photograph("name", [view] * len(camera.evs), curve, camera, Dice("noise"), clipped=0.1)
 
 
 @pytest.mark.parametrize("curve", [gamma(2.2), sigmoid(0.85, 0.55), gamma(0.8)], ids=lambda curve: curve.name)
 def test_inverse_response_recovers_the_exposure_ratios(curve):
     camera = VirtualCamera(tuple(k / 2 for k in range(9)), 8, 0.003, 0.0005, None)
-    stack = still(curve, camera)
-    linear = [curve.invert(codes / stack.top) for codes in stack.codes]
-    for shorter, longer, codes in zip(linear, linear[1:], stack.codes[1:], strict=False):
-        used = (codes > 60) & (codes < 240)
+    scene = still(curve, camera)
+    codes = np.stack(scene.ldrs).astype(np.float64)
+    linear = curve.invert(codes)
+    for shorter, longer, code in zip(linear, linear[1:], codes[1:], strict=False):
+        used = (code > 60 / 255) & (code < 240 / 255)
         assert used.mean() > 0.02
         assert np.median(longer[used] / shorter[used]) == pytest.approx(np.sqrt(2), rel=0.01)
-    middle = (stack.codes[4] > 60) & (stack.codes[4] < 240)
-    np.testing.assert_allclose((linear[4] / stack.times[4])[middle], stack.hdr[middle], rtol=0.12)
+    middle = (codes[4] > 60 / 255) & (codes[4] < 240 / 255)
+    np.testing.assert_allclose((linear[4] / scene.times[4])[middle], scene.hdr[middle], rtol=0.12)
 
 
-def test_stack_becomes_a_scene():
-    stack = still(gamma(2.2), CLEAN)
-    scene = stack.scene("name")
+def test_bracket_is_a_scene():
+    scene = still(gamma(2.2), CLEAN)
+    assert scene.name == "name"
     assert scene.times == (1, 4, 16)
-    assert stack.codes.shape == (3, 60, 80, 3)
     assert scene.hdr is not None
     np.testing.assert_allclose(scene.hdr, light(3) * (scene.hdr[0, 0, 0] / light(3)[0, 0, 0]), rtol=1e-6)
-    clipped = [float((codes.max(axis=-1) == 255).mean()) for codes in stack.codes]
+    for image in (*scene.ldrs, scene.hdr):
+        assert (image.shape, image.dtype) == ((60, 80, 3), np.float32)
+        assert image.max() <= 1
+    codes = np.rint(np.stack(scene.ldrs).astype(np.float64) * 255)
+    np.testing.assert_array_equal((codes / 255).astype(np.float32), np.stack(scene.ldrs))
+    clipped = [float((frame.max(axis=-1) == 255).mean()) for frame in codes]
     assert clipped[0] <= 0.011
     assert clipped[1] == pytest.approx(0.1, abs=0.01)
-    np.testing.assert_array_equal(np.rint(np.stack(scene.ldrs).astype(np.float64) * 255), stack.codes)
+
+
+def test_reference_is_the_middle_instant():
+    instants = [np.exp2(Dice(i).uniforms((40, 50, 3), -6.0, 3.0)) for i in range(3)]
+    scene = photograph("s", instants, gamma(2.2), VirtualCamera(EVS, 14, 0.0, 0.0, None), Dice(9), clipped=0.1)
+    np.testing.assert_allclose(scene.ldrs[1], np.clip(scene.hdr * 4, 0, 1) ** (1 / 2.2), atol=1e-4)
+    assert np.abs(scene.ldrs[0] - scene.hdr ** (1 / 2.2)).max() > 0.1
 
 
 def test_black_view_is_refused():
     with pytest.raises(HdrbenchError, match="a view is black"):
-        photograph([np.zeros((8, 8, 3))] * 3, gamma(2.2), CLEAN, Dice(0), 0.1)
+        photograph("s", [np.zeros((8, 8, 3))] * 3, gamma(2.2), CLEAN, Dice(0), 0.1)
 
 
 def test_falling_curve_is_refused():
@@ -155,14 +185,47 @@ def test_impossible_cameras(change, words):
         VirtualCamera(**options)
 
 
+def test_camera_of_a_card():
+    camera, response = camera_from(OPTIONS, Dice(0))
+    assert camera == VirtualCamera((0.0, 3.0, 6.0), 8, 0.03, 0.001, None)
+    assert camera.times == (1, 8, 64)
+    assert response.name == "srgb"
+    drawn = [camera_from({**OPTIONS, "response": "sigmoid"}, Dice(key))[1].name for key in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"shot_nose": 1}, "unknown camera option 'shot_nose'; did you mean 'shot_noise'"),
+        ({"jpeg": 95}, "unknown camera option 'jpeg'"),
+        ({"response": "srbg"}, "unknown response 'srbg'; expected gamma:EXPONENT, srgb"),
+        ({"response": 2.2}, "unknown response '2.2'; expected gamma:EXPONENT, srgb"),
+        ({"response": "srgb:2"}, "unknown response 'srgb:2'"),
+        ({"response": "dorf:41"}, "no folder of them is named"),
+        ({"evs": [-2, 0, 2]}, "must ascend from 0"),
+        ({"bits": 17}, "17 bits; expected 1 to 16"),
+    ],
+)
+def test_wrong_camera_options(change, words):
+    with pytest.raises(HdrbenchError, match=words):
+        camera_from({**OPTIONS, **change}, Dice(0))
+
+
+@pytest.mark.parametrize("key", OPTIONS)
+def test_missing_camera_option(key):
+    with pytest.raises(HdrbenchError, match=f"camera option '{key}' is missing"):
+        camera_from({name: value for name, value in OPTIONS.items() if name != key}, Dice(0))
+
+
 HASH = """
 import hashlib, numpy as np
 from hdrbench.datasets.exact import Dice
 from hdrbench.datasets.virtual_camera import VirtualCamera, make_response, photograph
 light = np.exp2(Dice("light", 3).uniforms((60, 80, 3), -9.0, 1.0))
 camera = VirtualCamera((0.0, 2.0, 4.0), 8, 0.01, 0.001, 90)
-stack = photograph([light] * 3, make_response("sigmoid", None, Dice(SEED)), camera, Dice(SEED), 0.1)
-print(hashlib.sha256(stack.codes.tobytes() + stack.hdr.tobytes()).hexdigest())
+scene = photograph("s", [light] * 3, make_response("sigmoid", None, Dice(SEED)), camera, Dice(SEED), 0.1)
+print(hashlib.sha256(b"".join(image.tobytes() for image in (*scene.ldrs, scene.hdr))).hexdigest())
 """
 
 
@@ -178,7 +241,7 @@ def test_seed_decides_everything_in_every_process():
     assert run("6", "1") != first
 
 
-@pytest.mark.parametrize("name", ["gamma:2.2", "sigmoid:0.9:0.6", "sigmoid"])
+@pytest.mark.parametrize("name", ["gamma:2.2", "srgb", "sigmoid:0.9:0.6", "sigmoid"])
 def test_responses_without_files(name):
     assert curve_files([name], None) == []
     curve = make_response(name, None, Dice("a"))

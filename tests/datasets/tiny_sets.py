@@ -29,7 +29,7 @@ def put_hdr(path: Path, image=RADIANCE):
 
 
 def put_exif(path: Path, image, seconds):
-    """A JPEG as a camera writes it, with its exposure time."""
+    """A JPEG with its exposure time, and with all of its colour: of noise, half the colour is another picture."""
     from PIL import Image
     from PIL.TiffImagePlugin import IFDRational
 
@@ -37,7 +37,7 @@ def put_exif(path: Path, image, seconds):
     picture = Image.fromarray(np.rint(image * 255).astype(np.uint8))
     exif = picture.getexif()
     exif.get_ifd(0x8769)[0x829A] = IFDRational(*seconds)
-    picture.save(path, exif=exif, quality=95)
+    picture.save(path, exif=exif, quality=95, subsampling=0)
 
 
 def kalantari(root):

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import IFDRational
+from scipy.io import loadmat
 
 from hdrbench.errors import DataMissingError, HdrbenchError, ImageError
 from hdrbench.imaging import stack
+from hdrbench.imaging.io import read_hdr, write_ldr
 from hdrbench.imaging.stack import ExposureList, read_bracket
 
 NAMES = ("a b.png", "ü.png", "c.png")
@@ -283,3 +285,71 @@ def test_exif_of_real_cameras(name, times):
     assert bracket.times == pytest.approx(times)
     means = [image.mean() for image in bracket.images]
     assert means == sorted(means)
+
+
+STOPS = {
+    "2 apart": (0, 2, 4),
+    "3 apart": (0, 3, 6),
+    "1 apart": tuple(range(7)),
+    "halves": tuple(k / 2 for k in range(9)),
+}
+
+
+def photographed(radiance, stops, response=lambda light: light ** (1 / 2.2), step=0):
+    """Eight bit, 8 % of the samples of the middle frame clipped; each frame is moved by `step` more pixels."""
+    gain = 1 / np.quantile(radiance, 0.92) / 2.0 ** stops[len(stops) // 2]
+    frames = [response(np.clip(radiance * gain * 2.0**stop, 0, 1)) for stop in stops]
+    return [np.roll(np.rint(255 * frame) / 255, step * k, (0, 1)).astype(np.float32) for k, frame in enumerate(frames)]
+
+
+@pytest.mark.parametrize("step", [0, 9])
+def test_pictures_contradict_a_wrong_unit(step):
+    radiance = np.random.default_rng(2).lognormal(-3, 1.5, (60, 80, 3))
+    frames = photographed(radiance, STOPS["2 apart"], step=step)
+    assert stack.contradiction((1, 4, 16), frames) is None
+    assert stack.contradiction((1, 4, 16), frames, (1, 2.0**3, 2.0**15)) is None
+    text = stack.contradiction((1, 2.0**3, 2.0**15), frames)
+    assert text.startswith("exposures are said to span 15.0 stops where the pictures look ")
+    assert text.endswith(" stops apart")
+    doubtful = (1, 2.0**2.5, 2.0**8.5)
+    assert stack.contradiction(doubtful, frames) is None
+    assert stack.contradiction(doubtful, frames, (1, 4, 16)).endswith("the same numbers would span 4.0")
+    assert "said to span 0.0 stops" in stack.contradiction((1, 1.001, 1.01), frames)
+
+
+@pytest.mark.parametrize("text", ["16\n1\n4\n", "c.png 4\nb.png 1\na.png 16\n"])
+def test_times_in_any_order_that_are_taken_for_stops(tmp_path, text):
+    frames = photographed(np.random.default_rng(2).lognormal(-3, 1.5, (60, 80, 3)), STOPS["2 apart"])
+    for name, frame in zip("bca", frames, strict=True):
+        write_ldr(tmp_path / "in" / f"{name}.png", frame)
+    (tmp_path / "list.txt").write_text(text)
+    with pytest.raises(
+        HdrbenchError, match=r"b\.png to a\.png: .* span 15\.0 stops .* numbers would span 4\.0; correct"
+    ):
+        read_bracket([tmp_path / "in"], ExposureList(tmp_path / "list.txt", "stops"))
+    assert read_bracket([tmp_path / "in"], ExposureList(tmp_path / "list.txt", "seconds")).times == (1, 4, 16)
+
+
+def test_frames_without_common_light_contradict_nothing():
+    dark, light = np.full((20, 20, 3), 0.02, np.float32), np.full((20, 20, 3), 0.97, np.float32)
+    assert stack.contradiction((1, 2.0**20), (dark, light)) is None
+
+
+@pytest.mark.parametrize("case", STOPS)
+def test_no_real_camera_contradicts_the_truth(case):
+    """All 201 curves of DoRF, on real radiance; the other reading is the worst that could be: one that fits best."""
+    found = loadmat(real("dorf_crf") / "201_CRF_data.mat")
+    paths = [real("polyhaven_hdri_1k") / f"{name}.hdr" for name in ("night", "lobby")]
+    maps = [np.maximum(read_hdr(path, allow_negative=True)[::24, ::24], 0) for path in paths]
+    times, gamma_five = 2.0 ** np.array(STOPS[case]), 159
+    for curve, (light, level) in enumerate(zip(found["I"], found["B"], strict=True)):
+        for radiance in maps:
+            frames = photographed(radiance, STOPS[case], lambda x, i=light, b=level: np.interp(x, i, b))
+            other = None if curve == gamma_five else times ** (1 / 2)
+            assert stack.contradiction(times, frames, other) is None, curve
+
+
+def test_a_sample_is_small_and_a_small_image_is_its_own():
+    large, small = np.zeros((3991, 5991, 3), np.float32), np.ones((12, 16, 3), np.float32)
+    assert stack.SAMPLES / 2 < np.prod(stack.sample(large).shape[:2]) < 2 * stack.SAMPLES
+    np.testing.assert_array_equal(stack.sample(small), small)

@@ -27,7 +27,7 @@ ABLATIONS = [
 
 @pytest.mark.parametrize(("channels", "params", "macs"), [(3, "3.928", "487.59"), (6, "3.932", "494.36")])
 def test_costs_equal_the_printed_ones(channels, params, macs):
-    counted = cost("usme_hdr", {"input_channels": channels})
+    counted = cost("usme_hdr", {"input_channels": channels}, "single_image", (1000, 1500))
     assert f"{counted['params']:.3f}" == params
     assert f"{counted['macs_thop']:.2f}" == macs
     assert f"{counted['macs_counted']:.2f}" == macs
@@ -37,7 +37,8 @@ def stack(size=32, count=2, seed=0):
     generator = torch.Generator().manual_seed(seed)
     radiance = torch.rand(count, 3, size, size, generator=generator) ** 4
     times = torch.tensor([[1.0, 4.0, 16.0], [1.0, 8.0, 64.0]])[:count]
-    return Batch(*(reexpose(radiance, times[:, k]) for k in range(3)), times, radiance)
+    exposures = {name: reexpose(radiance, times[:, k]) for k, name in enumerate(("short", "middle", "long"))}
+    return Batch(exposures | {"times": times, "pseudo": radiance})
 
 
 @pytest.mark.parametrize("options", ABLATIONS, ids=str)
@@ -63,9 +64,9 @@ def test_any_size_goes_through(size):
 
 def test_scenes_of_a_batch_do_not_mix():
     network, batch = UsmeHdr(width=4).eval(), stack()
-    both = network(batch.middle, batch.times)
+    both = network(batch["middle"], batch["times"])
     for index in range(2):
-        alone = network(batch.middle[index : index + 1], batch.times[index : index + 1])
+        alone = network(batch["middle"][index : index + 1], batch["times"][index : index + 1])
         for together, single in zip(both, alone, strict=True):
             torch.testing.assert_close(together[index], single[0], rtol=1e-4, atol=1e-5)
 
@@ -115,7 +116,7 @@ def test_losses_vanish_for_a_perfect_generator_of_an_ideal_stack():
 
     class Oracle(torch.nn.Module):
         def forward(self, middle, times):
-            return batch.short, batch.long
+            return batch["short"], batch["long"]
 
     objective, notes = losses.objective(perceptual_weights="random", perceptual_width_divisor=16)
     values = objective(Oracle(), batch)

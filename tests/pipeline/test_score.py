@@ -10,7 +10,7 @@ from hdrbench.cli import app
 from hdrbench.errors import HdrbenchError
 from hdrbench.imaging.io import write_hdr, write_ldr
 from hdrbench.metrics.psnr import psnr
-from hdrbench.pipeline.evaluate import to_batch
+from hdrbench.pipeline.device import to_batch
 from hdrbench.pipeline.score import Request, score_folder
 
 SIZE = (40, 48, 3)

@@ -16,11 +16,23 @@ from hdrbench.pipeline.prepare import Prepared
 from hdrbench.pipeline.sampling import CropSampler
 from hdrbench.pipeline.train import train
 
-FACTS = {"digest": "0" * 64, "code": "c"}
+FACTS = {
+    "dataset": "tiny_a",
+    "digest": "0" * 64,
+    "code": "c",
+    "task": "single_image",
+    "preparation": {"flow": "dis"},
+    "left_out": {},
+}
 
 
 def resolved(name="a/small"):
     return runs.resolve("demo", "embedded", name)
+
+
+def sampler(batch_size, crop=32, seed=3, augment="none"):
+    changes = {"batch_size": batch_size, "crop": crop, "augment": augment}
+    return CropSampler(Prepared(FACTS, "train"), resolved().profile.training.model_copy(update=changes), seed)
 
 
 def weights(path):
@@ -88,30 +100,55 @@ def test_methods_without_objective_get_empty_weights(checkout):
 
 
 def test_crops_are_a_function_of_seed_and_iteration(checkout):
-    sampler = CropSampler(Prepared("tiny_a", "train", "0" * 64, "dis"), 4, 32, seed=3)
-    again = CropSampler(Prepared("tiny_a", "train", "0" * 64, "dis"), 4, 32, seed=3)
+    first, again = sampler(4), sampler(4)
     again.batch(0)
-    assert torch.equal(sampler.batch(5).middle, again.batch(5).middle)
-    assert not torch.equal(sampler.batch(5).middle, sampler.batch(6).middle)
+    assert torch.equal(first.batch(5)["middle"], again.batch(5)["middle"])
+    assert not torch.equal(first.batch(5)["middle"], first.batch(6)["middle"])
+
+
+def test_batches_made_ahead_are_the_same(checkout):
+    drawn = list(sampler(2).batches(9))
+    assert [(batch.iteration, batch.iterations) for batch in drawn] == [(9, 12), (10, 12), (11, 12)]
+    assert all(torch.equal(batch["pseudo"], sampler(2).batch(batch.iteration)["pseudo"]) for batch in drawn)
+
+
+def test_augmented_crops_are_turned_all_alike(checkout):
+    plain, turned = sampler(16).batch(0), sampler(16, augment="dihedral").batch(0)
+    symmetries = [
+        lambda image, k=k, flip=flip: (
+            torch.rot90(image, k, (-2, -1)).flip(-1) if flip else torch.rot90(image, k, (-2, -1))
+        )
+        for flip in (False, True)
+        for k in range(4)
+    ]
+    used = set()
+    for index in range(16):
+        fits = [
+            number
+            for number, symmetry in enumerate(symmetries)
+            if all(torch.equal(symmetry(plain[name][index]), turned[name][index]) for name in ("short", "pseudo"))
+        ]
+        assert len(fits) == 1
+        used.update(fits)
+    assert len(used) > 3
 
 
 def test_processes_share_a_batch(checkout):
-    sampler = CropSampler(Prepared("tiny_a", "train", "0" * 64, "dis"), 4, 32, seed=3)
-    whole = sampler.batch(2).pseudo
-    halves = [sampler.batch(2, rank, 2).pseudo for rank in (0, 1)]
+    whole = sampler(4).batch(2)["pseudo"]
+    halves = [sampler(4).batch(2, rank, 2)["pseudo"] for rank in (0, 1)]
     assert torch.equal(torch.stack(halves, 1).flatten(0, 1), whole)
 
 
 def test_crops_of_all_images_of_a_scene_match(checkout):
-    batch = CropSampler(Prepared("tiny_a", "train", "0" * 64, "dis"), 8, 32, seed=0).batch(0)
-    time_ratio = batch.times[:, 1:2, None, None] / batch.times[:, :1, None, None]
-    exposed = (batch.short**2.2 * time_ratio).clamp(0, 1) ** (1 / 2.2)
-    assert (exposed - batch.middle).abs().mean() < 0.02
+    batch = sampler(8).batch(0)
+    time_ratio = batch["times"][:, 1:2, None, None] / batch["times"][:, :1, None, None]
+    exposed = (batch["short"] ** 2.2 * time_ratio).clamp(0, 1) ** (1 / 2.2)
+    assert (exposed - batch["middle"]).abs().mean() < 0.02
 
 
 def test_a_crop_larger_than_the_scene_is_refused(checkout):
     with pytest.raises(HdrbenchError, match="crop of 64 does not fit into a 48x40"):
-        CropSampler(Prepared("tiny_a", "train", "0" * 64, "dis"), 1, 64, seed=0).batch(0)
+        sampler(1, crop=64).batch(0)
 
 
 def test_an_unknown_option_of_the_objective_is_one_line(checkout):
@@ -132,8 +169,7 @@ def test_missing_and_truncated_weights(tmp_path):
 
 
 def test_interrupted_preparation_goes_on_where_it_stopped(checkout):
-    prepare_data("demo", "embedded", "a")
-    scenes = Prepared("tiny_a", "train", "0" * 64, "dis")
+    scenes = Prepared(prepare_data("demo", "embedded", "a"), "train")
     files = sorted(scenes.folder.glob("*.safetensors"))
     assert len(files) == 2
     stamp = files[0].stat().st_mtime_ns

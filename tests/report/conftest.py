@@ -1,5 +1,7 @@
 """A realistic ``tables.json``: several tables, every cell state, awkward names, and tiny images for the viewer."""
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from hdrbench.report import encoding
+from hdrbench.report import encoding, page
 from hdrbench.report.states import STATES
 
 METRICS = [("psnr_mu", "PSNR-μ", 2), ("psnr_l", "PSNR-L", 2), ("ssim_mu", "SSIM-μ", 4), ("ssim_l", "SSIM-L", 4)]
@@ -18,6 +20,21 @@ METHODS = ["HDRUNet", "KUNet", "CoTF", "RetinexFormer", "HDRUNet*", "CEVR", "Sel
 ABLATION = ["×××", "××✓", "✓×✓", "×✓✓", "✓✓✓"]
 AWKWARD = ["<script>alert(1)</script>", "a|b & c_d", "line\nbreak", "100 % $x^2$ {y} #1 ~ \\z"]
 SHIFTS = {"equal": 0.0, "within": 0.04, "better": 1.3, "worse": -2.2, "other_data": -7.1, "not_reported": 0.5}
+SHIFTS |= {"elsewhere": 0.3}
+FUSED = ["mertens", *(f"{kind}_{stack}" for kind in ("adaptive", "gradient", "variance") for stack in "abc")]
+SCENES = ["cafe", "tower", "balloons & co"]
+SCENE_SCORES = {
+    "mertens": {
+        "pair": [0.9641, 0.9524, 0.9713],
+        "pair_on_stack": [0.9412, 0.9305, 0.9526],
+        "stack": [0.97, 0.98, 0.99],
+    },
+    "adaptive": {
+        "pair": [0.9512, 0.9431, 0.9587],
+        "pair_on_stack": [0.9321, 0.9218, 0.9433],
+        "stack": [0.96, 0.95, 0.94],
+    },
+}
 PIXEL = (5, 7)
 """Row and column of the pixel whose radiance is known exactly."""
 RADIANCE = (0.02, 0.3, 0.0007)
@@ -25,7 +42,8 @@ LDR = [("input", "Input, middle exposure", 4.0), ("low", "Generated low", 1.0), 
 
 
 def column(name: str, label: str, group: str | None, decimals: int, **other: Any) -> dict:
-    base = {"better": "higher", "unit": None, "printed": True, "protocol": "usme_hdr"}
+    base = {"better": "higher", "unit": None, "printed": True, "protocol": "usme_hdr", "elsewhere": None, "run": None}
+    base |= {"subject": "result", "metric": name.split(".")[1]}
     return {"id": name, "group": group, "label": label, "decimals": decimals, **base, **other}
 
 
@@ -34,7 +52,9 @@ def row(key: str, labels: list[str], cells: list[dict], **other: Any) -> dict:
 
 
 def cell(state: str, reported: str | None = None, **other: Any) -> dict:
-    empty = dict.fromkeys(["reason", "value", "text", "delta", "delta_text", "delta_percent", "rank", "sd", "n"])
+    empty = dict.fromkeys(
+        ["reason", "value", "text", "delta", "delta_text", "delta_percent", "rank", "sd", "n", "image"]
+    )
     return {"state": state, "reported": reported, **empty, "run": None, "test": None, "command": None, **other}
 
 
@@ -122,12 +142,55 @@ def ablation_table() -> dict:
     return _table("table4", "Effects of Light Map, Light Feature and exposure ratio on RealHDRV.", heads, columns, rows)
 
 
+def scenes_table() -> dict:
+    """Rows are scenes and columns runs: what is printed, what another publication prints, and what nobody prints."""
+    about = {"metric": "mef_ssim", "protocol": "fusion"}
+    groups = [
+        ("Against the pair", {"subject": "pair"}),
+        ("Against the stack", {"subject": "pair_on_stack", "printed": False, "elsewhere": "Lee & Cho, 2018"}),
+        ("The whole stack, fused and scored on all of its exposures", {"subject": "stack", "printed": False}),
+    ]
+    columns, rows = [], []
+    for group, other in groups:
+        for run, label in (("mertens", "Mertens"), ("adaptive", "Adaptive weights, both")):
+            name = f"{len(columns)}.sice.sice.mef_ssim"
+            columns.append(column(name, label, group, 3, run=run, **about, **other))
+    for i, label in enumerate([*SCENES, "Average"]):
+        cells = []
+        for spec in columns:
+            own = SCENE_SCORES[spec["run"]][spec["subject"]]
+            value = own[i] if i < len(SCENES) else sum(own) / len(own)
+            state = "elsewhere" if spec["elsewhere"] else "other_data" if spec["printed"] else "not_reported"
+            made = measured(state, None if state == "not_reported" else "0.950", value, 3)
+            made |= {"n": 1, "sd": None, "image": SCENES[i]} if i < len(SCENES) else {"n": 3, "sd": 0.01}
+            cells.append(
+                made | {"run": f"sice/{spec['run']}", "test": "sice", "reason": f"printed by {spec['elsewhere']}"}
+            )
+        rows.append(row(f"s{i}", [label], cells))
+    return _table("table5", "MEF-SSIM of every scene.", ["Scene"], columns, rows)
+
+
 def scene_image(height: int, width: int) -> np.ndarray:
     y, x = np.mgrid[0:height, 0:width] / max(height, width)
     light = 0.002 + 0.9 * np.exp(-40 * ((x - 0.7) ** 2 + (y - 0.2) ** 2)) + 0.05 * (np.sin(30 * x) > 0)
     image = np.stack([light, 0.8 * light, light**1.3], axis=2).clip(0, 1)
     image[PIXEL] = RADIANCE
     return image
+
+
+def fusion_scene(folder: Path) -> dict:
+    """Write a scene without any HDR picture: a pair, and many results with a weight map each."""
+    height, width = 48, 64
+    truth = scene_image(height, width)
+    names = [("under", "Under-exposed", "ldr"), ("over", "Over-exposed", "ldr")]
+    names += [(run, f"Fused: {run.replace('_', ' ')}", "ldr") for run in FUSED]
+    names += [(f"weight_{run}", f"Weight of the under-exposed frame: {run.replace('_', ' ')}", "map") for run in FUSED]
+    images = []
+    for place, (key, label, kind) in enumerate(names):
+        picture = np.rint(255 * truth ** (0.3 + place / 20)).astype(np.uint8)
+        images.append({"key": key, "label": label, "kind": kind, "file": _save(folder, f"fused_{key}", picture)})
+    runs = ", ".join(f"sice/{run}" for run in FUSED)
+    return {"scene": "cafe", "test": "sice", "run": runs, "width": width, "height": height, "images": images}
 
 
 def write_viewer(folder: Path) -> list[dict]:
@@ -150,7 +213,7 @@ def write_viewer(folder: Path) -> list[dict]:
         images.append({"key": "error", "label": "Error map |T(result) - T(reference)|", "kind": "map", "file": file})
         about = {"scene": name, "test": "kalantari", "run": "kalantari/usme_6ch", "width": width, "height": height}
         scenes.append(about | {"images": images})
-    return scenes
+    return [*scenes, fusion_scene(folder)]
 
 
 def _save(folder: Path, name: str, rgb: np.ndarray) -> str:
@@ -162,13 +225,16 @@ def build(folder: Path, profile: str = "embedded") -> dict:
     """Build the whole fixture, writing its images into a folder."""
     data = yaml.safe_load((Path(__file__).parent / "sample.yaml").read_text(encoding="utf-8"))
     data["profile"] |= {"name": profile, "comparable": profile == "paper"}
-    data["tables"] = [main_table(), state_table(), ablation_table()]
+    data["tables"] = [main_table(), state_table(), ablation_table(), scenes_table()]
     states = [item["state"] for table in data["tables"] for line in table["rows"] for item in line["cells"]]
     data["counts"] = {key: states.count(key) for key in STATES}
     rng = np.random.default_rng(5)
     scores = {m: [*rng.normal(30, 2, 5).tolist(), None] for m, _, _ in METRICS}
     images = [f"scene_{i:02d}" for i in range(6)]
-    data["scores"] = {"kalantari/usme_6ch": {"kalantari": {"images": images, "metrics": scores}}}
+    data["scores"] = {"kalantari/usme_6ch": {"kalantari": {"images": images, "subjects": {"result": scores}}}}
+    for run, subjects in SCENE_SCORES.items():
+        found = {name: {"mef_ssim": values, "niqe": [3.0, 4.0, 5.0]} for name, values in subjects.items()}
+        data["scores"][f"sice/{run}"] = {"sice": {"images": SCENES, "subjects": found}}
     return data | {"viewer": write_viewer(folder)}
 
 
@@ -176,7 +242,8 @@ def build(folder: Path, profile: str = "embedded") -> dict:
 def sample() -> SimpleNamespace:
     """The builders above, for tests in other files: under importlib mode a conftest cannot be imported."""
     tables = {"main": main_table, "states": state_table, "ablation": ablation_table}
-    return SimpleNamespace(build=build, tables=tables, pixel=PIXEL, radiance=RADIANCE)
+    tables |= {"scenes": scenes_table}
+    return SimpleNamespace(build=build, tables=tables, pixel=PIXEL, radiance=RADIANCE, scores=SCENE_SCORES)
 
 
 @pytest.fixture
@@ -187,3 +254,48 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def tables(folder: Path) -> dict:
     return build(folder)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome on the PATH")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    page.write(build(folder), folder)
+    return folder / "index.html"
+
+
+@pytest.fixture(params=[1400, 400])
+def tab(request, browser, site) -> Iterator:
+    """An open page; closing it fails the test if anything was written to the console."""
+    yield from open_tab(browser, site, request.param)
+
+
+@pytest.fixture
+def wide(browser, site) -> Iterator:
+    yield from open_tab(browser, site, 1400)
+
+
+def open_tab(browser, site: Path, width: int) -> Iterator:
+    context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
+    tab = context.new_page()
+    said: list[str] = []
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on("request", lambda request: None if request.url.startswith(("file:", "data:")) else said.append(request.url))
+    tab.set_default_timeout(8000)
+    tab.goto(site.as_uri())
+    tab.wait_for_selector("#viewer-app[data-ready]")
+    yield tab
+    context.close()
+    assert said == []

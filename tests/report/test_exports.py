@@ -36,7 +36,7 @@ def test_csv_of_awkward_names_has_no_stray_lines(sample):
 def test_markdown_is_one_rectangular_table(sample):
     text = exports.to_markdown(sample.tables["states"](), profile="embedded (not the paper's data)")
     lines = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(lines) == 2 + 12
+    assert len(lines) == 2 + 13
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {4}
     assert "a\\|b \\& c\\_d" in text
     assert "<script>" not in text.replace("\\<script\\>", "")
@@ -46,7 +46,7 @@ def test_markdown_is_one_rectangular_table(sample):
 def test_markdown_cell_shows_three_numbers_and_the_state(sample):
     text = exports.to_markdown(sample.tables["states"]())
     assert "34.42 / 34.38 / +0.04 ≈" in text
-    assert "· / 39.38 / · ·" in text
+    assert "· / 40.38 / · ·" in text
 
 
 def test_latex_escapes_names(sample):
@@ -57,7 +57,7 @@ def test_latex_escapes_names(sample):
     assert r"embedded\_x" in text
 
 
-@pytest.mark.parametrize("name", ["main", "states", "ablation"])
+@pytest.mark.parametrize("name", ["main", "states", "ablation", "scenes"])
 def test_latex_rows_have_as_many_columns_as_the_tabular_says(name, sample):
     table = sample.tables[name]()
     text = exports.to_latex(table)
@@ -81,3 +81,19 @@ def test_best_and_second_are_marked(sample):
     assert rf"\textbf{{{best}}}" in exports.to_latex(table)
     assert rf"\underline{{{second}}}" in exports.to_latex(table)
     assert f"**{best}** / " in exports.to_markdown(table)
+
+
+def test_every_export_names_the_publication_of_numbers_from_elsewhere(sample):
+    table = sample.tables["scenes"]()
+    lines = list(csv.DictReader(io.StringIO(exports.to_csv(table))))
+    assert [line["reported_elsewhere"] for line in lines[:6]] == ["", "", *["Lee & Cho, 2018"] * 2, "", ""]
+    assert [line["subject"] for line in lines[:6:2]] == ["pair", "pair_on_stack", "stack"]
+    assert {line["metric"] for line in lines} == {"mef_ssim"}
+    heads = next(line for line in exports.to_markdown(table).splitlines() if line.startswith("|")).split(" | ")
+    assert heads[3] == "Against the stack: Mertens (reported elsewhere: Lee \\& Cho, 2018)"
+    assert heads[1] == "Against the pair: Mertens"
+    assert heads[5] == "The whole stack, fused and scored on all of its exposures: Mertens (not in the paper)"
+    latex = exports.to_latex(table)
+    assert r"\shortstack[r]{Mertens $\uparrow$\\{\scriptsize reported elsewhere: Lee \& Cho, 2018}}" in latex
+    assert latex.count("reported elsewhere") == 2
+    assert latex.count("not in the paper") == 2

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from hdrbench.errors import HdrbenchError
-from hdrbench.report import cells, page
+from hdrbench.report import cells, page, template
 from hdrbench.report.states import STATES
 
 VOID = {"meta", "link", "img", "input", "br", "hr"}
@@ -137,10 +137,12 @@ def test_tables_name_their_headers(text, tables):
 def test_printed_ranks_follow_the_direction_and_share_ties():
     rows = [{"printed": True, "cells": [{"reported": r}]} for r in ("1.5", "2.5", "−", "1.5", None, "1,000")]
     rows.append({"printed": False, "cells": [{"reported": "0.1"}]})
-    table = {"columns": [{"better": "lower"}], "rows": rows}
+    table = {"columns": [{"better": "lower", "elsewhere": None, "run": None}], "rows": rows}
     assert cells.printed_ranks(table, 0) == {0: 1, 3: 1, 1: 2}
     table["columns"][0]["better"] = "higher"
     assert cells.printed_ranks(table, 0) == {5: 1, 1: 2}
+    table["columns"][0].update(elsewhere="Lee2018", better="lower")
+    assert cells.printed_ranks(table, 0) == {6: 1, 0: 2, 3: 2}
     table["columns"][0]["better"] = None
     assert cells.printed_ranks(table, 0) == {}
 
@@ -148,7 +150,7 @@ def test_printed_ranks_follow_the_direction_and_share_ties():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.update(schema=2), "expected schema 1, got 2"),
+        (lambda t: t.update(schema=1), "expected schema 2, got 1"),
         (
             lambda t: t["tables"][0]["rows"][0]["cells"][0].update(state="equa"),
             "state 'equa'; did you mean 'equal'",
@@ -174,7 +176,9 @@ def test_pages_without_images_or_runs_are_whole(tables, folder):
 def test_write_leaves_the_page_and_the_exports_and_nothing_else(tables, folder):
     page.write(tables, folder)
     names = sorted(path.name for path in folder.iterdir())
-    expected = [f"{table}.{suffix}" for table in ("table1", "table3", "table4") for suffix in ("csv", "md", "tex")]
+    expected = [
+        f"{table}.{suffix}" for table in ("table1", "table3", "table4", "table5") for suffix in ("csv", "md", "tex")
+    ]
     assert names == sorted([*expected, "index.html", "viewer"])
     exports = blob((folder / "index.html").read_text(encoding="utf-8"))["exports"]
     assert (folder / "table1.csv").read_text(encoding="utf-8") == exports["table1"]["csv"]
@@ -187,3 +191,79 @@ def test_failed_render_keeps_the_old_page(tables, folder):
     with pytest.raises(HdrbenchError):
         page.write(tables, folder)
     assert (folder / "index.html").read_text(encoding="utf-8") == before
+
+
+def test_columns_of_another_publication_name_it(text, tables):
+    heads = re.findall(r'<th scope="col" data-column="([^"]*)"[^>]*>(.*?)</th>', text, re.DOTALL)
+    tags = {name: re.findall(r'class="tag">([^<]*)<', head) for name, head in heads}
+    for table in tables["tables"]:
+        for column in table["columns"]:
+            lee = "reported elsewhere: Lee &amp; Cho, 2018"
+            expected = [] if column["printed"] else [lee if column["elsewhere"] else "not in the paper"]
+            assert tags[column["id"]] == expected
+    assert "0.950<small> elsewhere</small>" in text
+    assert "marks columns whose lower numbers another publication prints" in text
+
+
+def test_a_page_without_other_publications_does_not_speak_of_them(tables, folder):
+    tables["tables"] = tables["tables"][:1]
+    words = "".join(Elements(page.render(tables, folder)).words)
+    assert "whose lower numbers" not in words
+    assert "reported elsewhere:" not in words
+
+
+def test_scenes_are_not_ranked_against_each_other(sample):
+    table = sample.tables["scenes"]()
+    assert cells.rows_are_scenes(table)
+    assert cells.printed_ranks(table, 0) == {}
+    assert not any(cell["reported_rank"] for row in cells.table_view(table)["rows"] for cell in row["cells"])
+    methods = sample.tables["main"]()
+    assert not cells.rows_are_scenes(methods)
+    assert sorted(cells.printed_ranks(methods, 0).values()) == [1, 2]
+
+
+def test_what_was_scored_is_listed_where_it_is_not_the_result(text):
+    lists = dict(re.findall(r'aria-label="Measured cells of (Table \d)">(.*?)</table>', text, re.DOTALL))
+    assert '<th scope="col">Scored</th>' in lists["Table 5"]
+    assert "<td>pair on stack</td>" in lists["Table 5"]
+    assert "Scored" not in lists["Table 1"]
+
+
+def roles(text: str) -> list[str]:
+    return re.findall(r"<tr.*?</tr>", text.split('id="roles-title"')[1].split("</section>")[0], re.DOTALL)[1:]
+
+
+def test_scenes_left_out_are_counted_with_their_reasons(text):
+    whole, damaged, why = roles(text)
+    assert "24 train, 6 test</td>" in whole
+    words = "".join(Elements(damaged).words)
+    assert "22 train (2 left out), 5 test (1 left out)" in words
+    assert "<summary>3 left out, and why</summary>" in why
+    assert "<li>train: <b>scene &lt;7&gt;</b>: exposure.txt: not found</li>" in why
+    assert "<li>test: <b>scene_01</b>: long.tif: 64x48, others 64x64</li>" in why
+    assert "<summary>1 remark</summary><ul><li>readme.txt: belongs to &lt;no&gt; scene</li></ul>" in why
+
+
+def test_nothing_left_out_leaves_no_trace(tables, folder):
+    tables["profile"]["roles"][1].update(left_out={}, remarks=[], scenes={}, digest=None)
+    lines = roles(page.render(tables, folder))
+    assert len(lines) == 2
+    assert "left out" not in "".join(lines)
+    assert "<td>–</td>" in lines[1]
+
+
+def test_nested_settings_read_well(text):
+    words = " ".join(
+        " ".join(Elements(text.split('aria-labelledby="settings-title">')[1].split("</table>")[0]).words).split()
+    )
+    assert "schedule kind step factor 0.5 epochs 2 preparation pair outermost longest side none" in words
+    assert "terms sp, se sizes low 1" in words
+    assert template.plain({"terms": ["sp", "se"], "sizes": {"low": 1}}) == "terms = (sp, se), sizes = (low = 1)"
+
+
+def test_pages_without_hdr_pictures_speak_of_no_exposure_slider(text, tables, folder):
+    assert "exposure slider" in text
+    tables["viewer"] = tables["viewer"][2:]
+    alone = page.render(tables, folder)
+    assert "exposure slider" not in alone
+    assert "runs sice/mertens, sice/adaptive_a" in alone

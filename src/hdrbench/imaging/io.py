@@ -3,10 +3,11 @@
 Every failure is an `ImageError` of one line that begins with the path. Files are written whole or not at all.
 """
 
+import io
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 
 import cv2
@@ -14,24 +15,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hdrbench.errors import ImageError
-from hdrbench.imaging import containers
+from hdrbench.imaging import containers, headers
 
 LDR_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 HDR_SUFFIXES = (".hdr", ".pic", ".exr")
+RADIANCE_HEAD = 2**16  # bytes in which a header ends
 
 Image = NDArray[np.float32]
 
-_CHECKS: dict[str, Callable[[bytes], None]] = {
-    ".png": containers.check_png,
-    ".tif": containers.check_tiff,
-    ".tiff": containers.check_tiff,
-    ".jpg": containers.check_jpeg,
-    ".jpeg": containers.check_jpeg,
-}
-_stderr_lock = threading.Lock()
-
 # Broken files are reported by us, once; OpenCV would add its own lines to standard error.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+cv2.setLogLevel(0)
 
 
 def read_ldr(path: str | Path, *, divisor: float | None = None) -> Image:
@@ -55,22 +48,20 @@ def read_ldr(path: str | Path, *, divisor: float | None = None) -> Image:
     Raises
     ------
     ImageError
-        The file is missing, empty, truncated or of another kind, is grey, or has a translucent alpha channel.
+        The file is missing, empty, truncated or of another kind, claims an absurd size, is grey, or has a translucent
+        alpha channel.
     """
     path = Path(path)
     data = _read_bytes(path, LDR_SUFFIXES)
     with _naming(path):
-        _CHECKS[path.suffix.lower()](data)
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise ImageError(f"{path}: cannot be decoded (truncated or corrupt, {len(data)} bytes); copy it again")
+        pixels = _DECODERS[path.suffix.lower()](path, data)
     if pixels.dtype not in (np.uint8, np.uint16):
         raise ImageError(f"{path}: expected 8 or 16 bit integers, got {pixels.dtype}; convert it, or read it as HDR")
     rgb = _opaque_rgb(path, pixels)
     scale = divisor if divisor is not None else float(_max_code(pixels))
     if rgb.max() > scale:
         raise ImageError(f"{path}: value {rgb.max()} is above the divisor {scale:g}; check the divisor of the data set")
-    return (rgb / np.float64(scale)).astype(np.float32)
+    return (np.arange(_max_code(pixels) + 1) / np.float64(scale)).astype(np.float32).take(rgb)
 
 
 def read_hdr(path: str | Path, *, allow_negative: bool = False) -> Image:
@@ -95,11 +86,17 @@ def read_hdr(path: str | Path, *, allow_negative: bool = False) -> Image:
     Raises
     ------
     ImageError
-        The file is missing, empty, truncated or of another kind, or holds NaN, infinite or negative values.
+        The file is missing, empty, truncated or of another kind, claims an absurd size, has no or sub-sampled channels
+        R, G, B, or holds NaN, infinite or negative values.
     """
     path = Path(path)
+    if path.suffix.lower() != ".exr":
+        head = _read_bytes(path, HDR_SUFFIXES, RADIANCE_HEAD)
+        with _naming(path):
+            return _decode_radiance(path, head)  # these have no sign, and 255 * 2**119 at most
     data = _read_bytes(path, HDR_SUFFIXES)
-    image = _read_exr(path) if path.suffix.lower() == ".exr" else _decode_radiance(path, data)
+    with _naming(path):
+        image = _decode_exr(path, data)
     _require_radiance(path, image, allow_negative=allow_negative)
     return image
 
@@ -186,18 +183,20 @@ def _require_suffix(path: Path, known: tuple[str, ...]) -> None:
         raise ImageError(f"{path}: expected a file ending in {', '.join(known)}, got '{path.suffix}'")
 
 
-def _read_bytes(path: Path, known: tuple[str, ...]) -> bytes:
+def _read_bytes(path: Path, known: tuple[str, ...], most: int = -1) -> bytes:
     if path.is_dir():
         raise ImageError(f"{path}: is a folder, expected an image file")
     _require_suffix(path, known)
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as file:
+            data = file.read(most)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
     if not data:
         raise ImageError(f"{path}: is empty (0 bytes); copy it again")
+    headers.guard(path, data=data)
     return data
 
 
@@ -219,58 +218,142 @@ def _opaque_rgb(path: Path, pixels: NDArray) -> NDArray:
         raise ImageError(f"{path}: expected 3 channels (RGB), got {channels}; convert it to RGB")
     if channels == 4 and (pixels[..., 3] != _max_code(pixels)).any():
         raise ImageError(f"{path}: has a translucent alpha channel; flatten it to RGB")
-    return pixels[..., 2::-1]
+    return pixels[..., :3]
 
 
-def _decode_radiance(path: Path, data: bytes) -> Image:
-    with _naming(path):
-        header = containers.radiance_header(data)
-    (slow, rows), (fast, columns) = header.first, header.second
-    # OpenCV knows neither the header variants nor the orientations, so it is given a plain header.
-    plain = f"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y {rows} +X {columns}\n".encode() + data[header.payload :]
-    pixels = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_UNCHANGED)
+def _decode_png(path: Path, data: bytes) -> NDArray:
+    return _decode_bytes(containers.png_pixels(data))
+
+
+def _decode_tiff(path: Path, data: bytes) -> NDArray:
+    containers.check_tiff(data)
+    return _decode_bytes(data)
+
+
+def _decode_jpeg(path: Path, data: bytes) -> NDArray:
+    # Pillow has the same decoder as OpenCV, gives the same pixels, and prints nothing about files that are a bit odd.
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    containers.check_jpeg(data)
+    try:
+        picture = JpegImageFile(io.BytesIO(data))
+        pixels = np.asarray(picture)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise containers.BrokenFileError(f"cannot be decoded ({error})") from None
+    if picture.mode == "CMYK":
+        raise ImageError(f"{path}: is a CMYK picture; convert it to RGB")
+    return pixels
+
+
+_DECODERS: dict[str, Callable[[Path, bytes], NDArray]] = {
+    ".png": _decode_png,
+    ".tif": _decode_tiff,
+    ".tiff": _decode_tiff,
+    ".jpg": _decode_jpeg,
+    ".jpeg": _decode_jpeg,
+}
+
+
+def _decode_bytes(data: bytes) -> NDArray:
+    """Decode to (H, W), (H, W, 3) RGB or (H, W, 4) RGBA."""
+    pixels = _by_opencv(lambda: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
     if pixels is None:
-        raise ImageError(f"{path}: truncated or corrupt: the pixels of {columns}x{rows} cannot be read; copy it again")
+        raise containers.BrokenFileError(f"cannot be decoded (truncated or corrupt, {len(data)} bytes)")
+    swaps = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    return cv2.cvtColor(pixels, swaps[channels]) if channels in swaps else pixels
+
+
+def _by_opencv(decode: Callable[[], NDArray | None]) -> NDArray | None:
+    """Have OpenCV decode; ``None`` if it cannot."""
+    try:
+        with _quiet():
+            return decode()
+    except cv2.error as error:
+        raise containers.BrokenFileError(f"cannot be decoded ({error.err})") from None
+
+
+def _decode_radiance(path: Path, head: bytes) -> Image:
+    header = containers.radiance_header(head)
+    (slow, rows), (fast, columns) = header.first, header.second
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH
+    pixels = None
+    # OpenCV is faster with a file than with bytes, which it writes to a temporary one. It crashes on names beyond UTF-8.
+    if (slow, fast) == ("-Y", "+X") and not any("\ud800" <= letter <= "\udfff" for letter in str(path)):
+        pixels = _by_opencv(lambda: cv2.imread(str(path), flags))
+    if pixels is None or pixels.shape != (rows, columns, 3):
+        # It knows neither all header variants nor the orientations, so it is given a plain header.
+        plain = f"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y {rows} +X {columns}\n".encode()
+        plain += _read_bytes(path, HDR_SUFFIXES)[header.payload :]
+        pixels = _by_opencv(lambda: cv2.imdecode(np.frombuffer(plain, np.uint8), flags))
+    if pixels is None:
+        raise containers.BrokenFileError(f"truncated or corrupt: the pixels of {columns}x{rows} cannot be read")
     if slow[1] == "X":
         pixels = pixels.transpose(1, 0, 2)
     if "+Y" in (slow, fast):
         pixels = pixels[::-1]
     if "-X" in (slow, fast):
         pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels[..., ::-1])
+    return np.ascontiguousarray(pixels)
 
 
-def _read_exr(path: Path) -> Image:
+def _decode_exr(path: Path, data: bytes) -> Image:
     import OpenEXR
 
+    part = containers.exr_parts(data)[0]
+    if part.deep or not {"R", "G", "B"} <= part.channels.keys():
+        kind = "a deep image with channels " if part.deep else ""
+        raise ImageError(f"{path}: expected channels R, G, B, got {kind}{', '.join(sorted(part.channels)) or 'none'}")
+    for name in "RGB":
+        if part.channels[name] != (1, 1):
+            across, down = part.channels[name]
+            raise ImageError(
+                f"{path}: channel {name} is sub-sampled {across}x{down}, expected a sample at every pixel; convert it"
+            )
+    containers.check_exr(data)
     try:
-        with _silent_stderr(), OpenEXR.File(str(path), separate_channels=True) as file:
+        with _quiet(), OpenEXR.File(io.BytesIO(data), separate_channels=True) as file:
             channels = {name: channel.pixels for name, channel in file.channels().items()}
     except Exception as error:
-        # OpenEXR raises whatever its parser stumbles over, IndexError for a truncated file.
+        # OpenEXR raises whatever its parser stumbles over.
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ImageError(f"{path}: not a complete OpenEXR file ({detail}); copy it again") from None
-    if not {"R", "G", "B"} <= channels.keys():
-        raise ImageError(f"{path}: expected channels R, G, B, got {', '.join(sorted(channels)) or 'none'}")
-    with np.errstate(invalid="ignore"):
-        return np.stack([channels[name].astype(np.float32) for name in "RGB"], axis=-1)
+        raise containers.BrokenFileError(f"its pixels cannot be decompressed ({detail})") from None
+    return np.asarray(cv2.merge([_single_precision(channels[name]) for name in "RGB"]), np.float32)
+
+
+def _single_precision(plane: NDArray) -> Image:
+    # OpenCV converts half precision several times as fast as NumPy.
+    single = cv2.convertFp16(plane.view(np.int16)) if plane.dtype == np.float16 else plane
+    return np.asarray(single, np.float32)
 
 
 @contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Keep a C library's messages off the terminal; the lock keeps two threads from restoring each other's copy."""
-    with _stderr_lock:
-        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
+def _quiet() -> Iterator[None]:
+    """Keep what decoders print off the terminal.
+
+    It is the whole process that is silenced, so with other threads, whose output would be lost, nothing is.
+    """
+    if threading.active_count() > 1:
+        yield
+        return
+    kept = []
+    with open(os.devnull, "wb") as nowhere, redirect_stdout(io.StringIO()):  # OpenEXR also prints by Python
+        for stream in (1, 2):
+            with suppress(OSError):  # it is closed
+                kept.append((os.dup(stream), stream))
+                os.dup2(nowhere.fileno(), stream)
         try:
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            os.close(nowhere)
+            for copy, stream in kept:
+                os.dup2(copy, stream)
+                os.close(copy)
 
 
 def _require_radiance(path: Path, image: Image, *, allow_negative: bool) -> None:
+    lowest, highest = image.min(), image.max()
+    if -np.inf < lowest and highest < np.inf and (allow_negative or lowest >= 0):
+        return
     faults = [("NaN", np.isnan(image)), ("infinite", np.isinf(image))]
     if not allow_negative:
         faults.append(("negative", image < 0))

@@ -15,9 +15,12 @@ from hdrbench.imaging.io import LDR_SUFFIXES, Image, read_ldr, require_same_size
 UNITS = ("seconds", "reciprocals", "stops")
 MOST_STOPS = 24  # No camera brackets wider; exposures further apart are in another unit than was said.
 GAMMA = 2.2  # as in `transfer`, which brings torch in and is not imported here for that reason
-CONTRADICTION = 2.5  # times what the pictures look like; real brackets stay below 1.8
+# Stops claimed for one that the pictures show. Of the cameras of DoRF no bracket lies outside 0.2 to 2.3, and none but
+# one of gamma 5 above DOUBTFUL.
+LEAST_CLAIM, DOUBTFUL, MOST_CLAIM = 1 / 6, 1.9, 2.5
 MOST_NOISE = 0.1  # stops
-ENOUGH = 100  # samples
+SAMPLES = 2**14  # pixels that tell the distribution of an image's values
+ENOUGH = 0.05  # of the samples
 SAME = 1e-6  # ratio less one, far below what cameras can set
 
 _EXIF_FOLDER, _ORIENTATION = 0x8769, 0x0112
@@ -84,10 +87,23 @@ def find_frames(inputs: Sequence[Path]) -> list[Path]:
     return list(frames.values())
 
 
+def read_frames(inputs: Sequence[Path]) -> dict[Path, Image]:
+    """Read the frames that files and folders stand for, turned upright by their orientation tag.
+
+    Raises
+    ------
+    DataMissingError, HdrbenchError
+        As `find_frames`.
+    ImageError
+        A frame is broken, or the sizes differ.
+    """
+    images = {path: _upright(read_ldr(path), _exif(path).get(_ORIENTATION, 1)) for path in find_frames(inputs)}
+    require_same_size({str(path): image for path, image in images.items()})
+    return images
+
+
 def read_bracket(inputs: Sequence[Path], listed: ExposureList | None = None) -> Bracket:
     """Read a bracket and put it in order.
-
-    Frames are turned upright by their orientation tag, since the result is a picture of its own.
 
     Parameters
     ----------
@@ -106,9 +122,8 @@ def read_bracket(inputs: Sequence[Path], listed: ExposureList | None = None) -> 
     ImageError
         A frame is broken, or the sizes differ.
     """
-    paths = find_frames(inputs)
-    images = {str(path): _upright(read_ldr(path), _exif(path).get(_ORIENTATION, 1)) for path in paths}
-    require_same_size(images)
+    frames = read_frames(inputs)
+    paths, images = list(frames), {str(path): image for path, image in frames.items()}
     exposures = exif_exposures(paths) if listed is None else listed_exposures(listed, paths)
     ordered = sorted(zip(exposures, paths, strict=True))
     for (earlier, first), (later, second) in pairwise(ordered):
@@ -121,29 +136,83 @@ def read_bracket(inputs: Sequence[Path], listed: ExposureList | None = None) -> 
             f"correct the exposures, or say in which unit they are ({', '.join(UNITS)})"
         )
     times = tuple(exposure for exposure, _ in ordered)
-    _require_likely(ordered, images)
+    _require_likely(ordered, images, listed)
     return Bracket(tuple(path for _, path in ordered), tuple(images[str(path)] for _, path in ordered), times)
 
 
-def _require_likely(ordered: list[tuple[float, Path]], images: dict[str, Image]) -> None:
-    """Refuse exposures that the pictures contradict, as times that are taken for stops do.
-
-    Where neighbouring frames are neither dark nor saturated, gamma 2.2 tells how many stops apart they look. Camera
-    responses make that 0.6 to 1 of the truth on real brackets; a wrong unit makes it a multiple.
-    """
-    claimed = seen = 0.0
-    for (earlier, first), (later, second) in pairwise(ordered):
-        dark, light = images[str(first)], images[str(second)]
-        usable = (dark > 0.1) & (dark < 0.9) & (light > 0.1) & (light < 0.9)
-        if np.count_nonzero(usable) < ENOUGH:
-            continue
-        claimed += math.log2(later / earlier)
-        seen += GAMMA * float(np.median(np.log2(light[usable] / dark[usable])))
-    if claimed > CONTRADICTION * max(seen, MOST_NOISE):
+def _require_likely(ordered: list[tuple[float, Path]], images: dict[str, Image], listed: ExposureList | None) -> None:
+    paths = [path for _, path in ordered]
+    text = contradiction(
+        [exposure for exposure, _ in ordered],
+        [sample(images[str(path)]) for path in paths],
+        None if listed is None else _other_reading(listed, paths),
+    )
+    if text is not None:
         raise HdrbenchError(
-            f"{ordered[0][1]} to {ordered[-1][1].name}: exposures are said to span {claimed:.1f} stops where the pictures "
-            f"look {seen:.1f} stops apart; correct them, or say in which unit they are ({', '.join(UNITS)})"
+            f"{paths[0]} to {paths[-1].name}: {text}; correct them, or say in which unit they are ({', '.join(UNITS)})"
         )
+
+
+def _other_reading(listed: ExposureList, paths: Sequence[Path]) -> list[float] | None:
+    """Read times as stops, or stops as times, in ascending order; ``None`` if they cannot be."""
+    other = {"seconds": "stops", "stops": "seconds"}.get(listed.unit)
+    try:
+        return None if other is None else sorted(listed_exposures(ExposureList(listed.path, other), paths))
+    except HdrbenchError:
+        return None
+
+
+def sample(image: Image) -> Image:
+    """Take about `SAMPLES` pixels of an image, on a regular grid; a copy."""
+    step = max(math.isqrt(image.shape[0] * image.shape[1] // SAMPLES), 1)
+    return image[::step, ::step].copy()
+
+
+def contradiction(times: Sequence[float], frames: Sequence[Image], other: Sequence[float] | None = None) -> str | None:
+    """Say how the pictures contradict the exposures that are claimed for them, as times that are taken for stops do.
+
+    Where the distributions of neighbouring frames are neither dark nor saturated, gamma 2.2 tells how many stops apart
+    they look; distributions, because things move. A camera's response makes that 0.4 to 5 times the truth. So exposures
+    are wrong for certain only far outside of this, and doubtful if they claim 1.9 times of what is seen: then they are
+    wrong if `other` is not doubtful.
+
+    Parameters
+    ----------
+    times
+        Relative exposures in ascending order.
+    frames
+        (H, W, 3) display-referred RGB in [0, 1], of one size, in this order; samples suffice.
+    other
+        What the exposures would be if they were in another unit.
+
+    Returns
+    -------
+    str or None
+        Part of a sentence that tells both spans in stops; ``None`` where there is no contradiction.
+    """
+    apart = [_stops_apart(dark, light) for dark, light in pairwise(frames)]
+    seen = max(sum(stops for stops in apart if stops is not None), MOST_NOISE)
+    claimed = _span(times, apart)
+    if not any(stops is not None for stops in apart) or LEAST_CLAIM * seen <= claimed <= DOUBTFUL * seen:
+        return None
+    text = f"exposures are said to span {claimed:.1f} stops where the pictures look {seen:.1f} stops apart"
+    if other is not None and LEAST_CLAIM * seen <= _span(other, apart) <= DOUBTFUL * seen:
+        return f"{text}, and in another unit the same numbers would span {_span(other, apart):.1f}"
+    return text if not LEAST_CLAIM * seen <= claimed <= MOST_CLAIM * seen else None
+
+
+def _stops_apart(dark: Image, light: Image) -> float | None:
+    first, second = np.sort(dark, axis=None), np.sort(light, axis=None)
+    usable = (first > 0.1) & (first < 0.9) & (second > 0.1) & (second < 0.9)
+    if np.count_nonzero(usable) < ENOUGH * first.size:
+        return None
+    return GAMMA * float(np.median(np.log2(second[usable] / first[usable])))
+
+
+def _span(times: Sequence[float], apart: Sequence[float | None]) -> float:
+    """Stops between the frames whose distance could be seen."""
+    steps = (math.log2(later / earlier) for earlier, later in pairwise(times))
+    return sum(step for step, stops in zip(steps, apart, strict=True) if stops is not None)
 
 
 def exif_exposures(paths: Sequence[Path]) -> list[float]:
@@ -225,6 +294,8 @@ def _entries(listed: ExposureList) -> list[tuple[str, float]]:
         text = listed.path.read_text(encoding="utf-8-sig", errors="replace")
     except FileNotFoundError:
         raise DataMissingError(f"{listed.path}: no such file; it should list the exposures") from None
+    except OSError as error:
+        raise HdrbenchError(f"{listed.path}: cannot be read ({error.strerror}); copy it again") from None
     entries = []
     for line in filter(None, (line.strip() for line in text.splitlines())):
         words = re.split(r"[,\s]+", line.strip(","))

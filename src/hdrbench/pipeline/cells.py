@@ -8,13 +8,17 @@ from hdrbench.spec import Tolerance
 
 @dataclass(frozen=True)
 class Measured:
-    """A number of ours: value, spread, how many images it is the mean of, and whether the paper's is comparable."""
+    """A number of ours: value, spread, how many images it is the mean of, and whether the paper's is comparable.
+
+    `image` names the image where the number is of one alone, in a table whose rows are scenes.
+    """
 
     value: float
     sd: float | None
     n: int | None
     comparable: bool
     reason: str | None = None
+    image: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Cell:
     rank: int | None = None
     sd: float | None = None
     n: int | None = None
+    image: str | None = None
     run: str | None = None
     test: str | None = None
     command: str | None = None
@@ -82,7 +87,14 @@ def measured_cell(
     """Fill a cell that has a number of ours; `places` is used where nothing is printed."""
     if reported is None:
         return Cell(
-            "not_reported", found.reason, None, found.value, f"{found.value:.{places}f}", sd=found.sd, n=found.n
+            "not_reported",
+            found.reason,
+            None,
+            found.value,
+            f"{found.value:.{places}f}",
+            sd=found.sd,
+            n=found.n,
+            image=found.image,
         )
     digits = decimals(reported)
     sign = -1.0 if better == "lower" else 1.0
@@ -98,6 +110,7 @@ def measured_cell(
         delta_percent=100.0 * delta / abs(float(reported)) if float(reported) else None,
         sd=found.sd,
         n=found.n,
+        image=found.image,
     )
 
 

@@ -11,19 +11,20 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from hdrbench import methods
+from hdrbench.pipeline import tasks
 
-SIZE = (1000, 1500)
 
-
-def cost(method: str, options: dict[str, Any], size: tuple[int, int] = SIZE) -> dict[str, float]:
+def cost(method: str, options: dict[str, Any], task: str, size: tuple[int, int]) -> dict[str, float]:
     """Count parameters and multiply-adds of a method for one image.
 
     Parameters
     ----------
     method, options
         What to build.
+    task
+        What the network is for, which says what goes into it.
     size
-        Height and width of the LDR image.
+        Height and width of the image.
 
     Returns
     -------
@@ -33,14 +34,14 @@ def cost(method: str, options: dict[str, Any], size: tuple[int, int] = SIZE) -> 
     """
     with torch.device("meta"):
         network = methods.build(method, options)
-        image, times = torch.empty(1, 3, *size), torch.empty(1, 3)
+        inputs = tasks.get(task).example(*size)
     if next(network.parameters(), None) is None:
         return {"params": 0.0, "macs_thop": 0.0, "macs_counted": 0.0}
     with FlopCounterMode(display=False) as counter:
-        network(image, times)
+        network(*inputs)
     return {
         "params": sum(parameter.numel() for parameter in network.parameters()) / 1e6,
-        "macs_thop": _thop(network, (image, times)) / 1e9,
+        "macs_thop": _thop(network, inputs) / 1e9,
         "macs_counted": counter.get_total_flops() / 2 / 1e9,
     }
 

@@ -4,11 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hdrbench import protocol, runs, spec
+from hdrbench import runs, spec
 from hdrbench.datasets import catalog
+from hdrbench.datasets.survey import survey
 from hdrbench.errors import DataMissingError, unknown
 from hdrbench.pipeline.digest import code_digest, data_code, evaluate_code, text_digest, train_code
+from hdrbench.pipeline.needs import asked
 from hdrbench.workspace import results, root, write_atomically
+
+SPLITS = ("train", "test")
+"""The splits that replications use; others are for readers of the data set."""
 
 
 def data_file(paper: str, profile: str, role: str) -> Path:
@@ -19,66 +24,99 @@ def data_file(paper: str, profile: str, role: str) -> Path:
 def stored_facts(paper: str, profile_name: str, role: str) -> dict[str, Any] | None:
     """Read the facts of the data set that plays a role, or None if they are missing or no longer hold.
 
-    They hold if the data set, its fingerprint, the flow and the code that prepares it are still the same.
+    They hold if the data set, its fingerprint, its preparation and the code that does it are still the same.
     """
-    profile = runs.profile_of(runs.load(paper), profile_name)
+    loaded = runs.load(paper)
+    profile = runs.profile_of(loaded, profile_name)
     path = data_file(paper, profile_name, role)
     if role not in profile.data or not path.is_file():
         return None
     name = profile.data[role]
     facts = json.loads(path.read_text(encoding="utf-8"))
-    made_for = {"dataset": name, "flow": profile.flow, "code": data_code(name)}
-    if any(facts.get(key) != value for key, value in made_for.items()):
+    if any(facts.get(key) != value for key, value in _made_for(name, loaded.task, profile).items()):
         return None
     return facts if catalog.fingerprint(name)["digest"] == facts.get("digest") else None
 
 
+def _made_for(name: str, task: str, profile: runs.Profile) -> dict[str, Any]:
+    return {"dataset": name, "task": task, "preparation": profile.preparation, "code": data_code(name, task)}
+
+
 def prepare_data(paper: str, profile_name: str, role: str) -> dict[str, Any]:
-    """Verify, fingerprint and prepare the data set that plays a role, and write its facts.
+    """Check, fingerprint and prepare the data set that plays a role, and write its facts.
+
+    Files that have been checked by the same code are not decoded again, as long as their content is the same.
+
+    Returns
+    -------
+    dict
+        What `hdrbench.datasets.catalog.fingerprint` says, with ``scenes`` counting those that can be used; ``role``,
+        ``dataset``, ``task``, ``preparation``, ``code``; ``left_out``, by split, the damaged scenes, each with the reason;
+        and ``remarks``, what else is wrong.
 
     Raises
     ------
     DataMissingError
-        If the data set is not complete; the message begins with the first problem.
+        If a split has no scene that can be used; the message begins with the first problem.
     """
     from hdrbench.pipeline.prepare import Prepared  # brings torch in, which the digests can do without
 
-    profile = runs.profile_of(runs.load(paper), profile_name)
+    loaded = runs.load(paper)
+    profile = runs.profile_of(loaded, profile_name)
     if role not in profile.data:
         raise unknown(f"role of profile '{profile_name}'", role, profile.data)
     name = profile.data[role]
-    problems = catalog.verify(name)
-    if problems:
-        more = f" (and {len(problems) - 1} more: hdrbench data verify {name})" if len(problems) > 1 else ""
-        raise DataMissingError(f"data set '{name}', which plays '{role}': {problems[0]}{more}")
-    facts = {"role": role, "dataset": name, **catalog.fingerprint(name), "flow": profile.flow, "code": data_code(name)}
+    facts = stored_facts(paper, profile_name, role) or _checked_facts(name, role, loaded.task, profile)
     for split in facts["scenes"]:
-        Prepared(name, split, facts["digest"], profile.flow).fill()
+        Prepared(facts, split).fill()
     write_atomically(data_file(paper, profile_name, role), json.dumps(facts, indent=1) + "\n")
     return facts
+
+
+def _checked_facts(name: str, role: str, task: str, profile: runs.Profile) -> dict[str, Any]:
+    """Look at every file of a data set, and say which of its scenes can be used."""
+    state = survey(name)
+    used = [split for split in SPLITS if split in state.usable]
+    for split in used:
+        if not state.usable[split]:
+            reasons = [*state.left_out[split].values(), *state.remarks, "the split is empty"]
+            raise DataMissingError(
+                f"data set '{name}', which plays '{role}', has no usable scene in split '{split}': {reasons[0]} "
+                f"(all that is wrong: hdrbench data verify {name})"
+            )
+    return {
+        "role": role,
+        **catalog.fingerprint(name),
+        **_made_for(name, task, profile),
+        "scenes": {split: len(state.usable[split]) for split in used},
+        "left_out": {split: state.left_out[split] for split in used if state.left_out[split]},
+        "remarks": list(state.remarks),
+    }
 
 
 def write_digests(paper: str) -> Path:
     """Write ``results/<paper>/digests.json``: hashes of everything but data that the stages depend on.
 
     Keys are ``data`` (code, by data set), ``settings`` (by profile, role and run), ``train`` and ``evaluate`` (code, by
-    role and run), ``asked`` (metrics and protocol, by training and test role), ``cost``, ``report`` and ``showcase``.
+    role and run), ``asked`` (metrics and protocols, by training role, test role and run), ``cost``, ``report``,
+    ``showcase``.
     """
     loaded = runs.load(paper)
     all_runs = [(role, name, run.method) for role, named in loaded.runs.items() for name, run in named.items()]
     methods = sorted({method for _, _, method in all_runs})
-    train = {method: train_code(method) for method in methods}
-    evaluate = {method: evaluate_code(method) for method in methods}
+    train = {method: train_code(method, loaded.task) for method in methods}
+    evaluate = {method: evaluate_code(method, loaded.task) for method in methods}
     sets = {name for profile in loaded.profiles.values() for name in profile.data.values()}
+    modules = [f"hdrbench.pipeline.tasks.{loaded.task}", *(f"hdrbench.methods.{method}" for method in methods)]
     digests: dict[str, Any] = {
-        "data": {name: data_code(name) for name in sorted(sets)},
+        "data": {name: data_code(name, loaded.task) for name in sorted(sets)},
         "settings": {},
         "train": {},
         "evaluate": {},
-        "asked": asked(paper),
-        "cost": code_digest("hdrbench.pipeline.cost", *(f"hdrbench.methods.{method}" for method in methods)),
+        "asked": asked(spec.load(paper)),
+        "cost": text_digest([code_digest("hdrbench.pipeline.cost", *modules), spec.load(paper).cost_size]),
         "report": code_digest("hdrbench.pipeline.compare", "hdrbench.report.page"),
-        "showcase": code_digest("hdrbench.report.showcase"),
+        "showcase": code_digest("hdrbench.report.showcase", f"hdrbench.report.pictures.{loaded.task}", *modules),
     }
     for role, name, method in all_runs:
         digests["train"].setdefault(role, {})[name] = train[method]
@@ -89,14 +127,3 @@ def write_digests(paper: str) -> Path:
     path = root() / "results" / paper / "digests.json"
     write_atomically(path, json.dumps(digests, indent=1) + "\n")
     return path
-
-
-def asked(paper: str) -> dict[str, dict[str, str]]:
-    """Hash which metrics the tables ask for, under which protocol, by the role trained on and the role tested on."""
-    wanted: dict[str, dict[str, list[Any]]] = {}
-    for table in spec.load(paper).tables:
-        for group in table.groups:
-            if group.metrics and group.protocol:
-                listed = wanted.setdefault(group.train, {}).setdefault(group.test, [])
-                listed.append([group.metrics, protocol.get(group.protocol).fields()])
-    return {train: {test: text_digest(groups) for test, groups in tests.items()} for train, tests in wanted.items()}

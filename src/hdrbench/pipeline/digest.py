@@ -102,16 +102,17 @@ def text_digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def train_code(method: str) -> str:
-    """Return the digest of the code that trains a method."""
-    return code_digest("hdrbench.pipeline.train", f"hdrbench.methods.{method}")
+def train_code(method: str, task: str) -> str:
+    """Return the digest of the code that trains a method on a task."""
+    return code_digest("hdrbench.pipeline.train", f"hdrbench.pipeline.tasks.{task}", f"hdrbench.methods.{method}")
 
 
-def evaluate_code(method: str) -> str:
-    """Return the digest of the code that scores a method."""
-    return code_digest("hdrbench.pipeline.evaluate", f"hdrbench.methods.{method}")
+def evaluate_code(method: str, task: str) -> str:
+    """Return the digest of the code that scores a method on a task."""
+    return code_digest("hdrbench.pipeline.evaluate", f"hdrbench.pipeline.tasks.{task}", f"hdrbench.methods.{method}")
 
 
-def data_code(dataset: str) -> str:
-    """Return the digest of the code that makes and prepares a data set's scenes."""
-    return code_digest("hdrbench.pipeline.prepare", f"hdrbench.datasets.{catalog.card(dataset).loader}")
+def data_code(dataset: str, task: str) -> str:
+    """Return the digest of the code that makes a data set's scenes and prepares them for a task."""
+    loader = f"hdrbench.datasets.{catalog.card(dataset).loader}"
+    return code_digest("hdrbench.pipeline.prepare", f"hdrbench.pipeline.tasks.{task}", loader)

@@ -3,22 +3,24 @@
 import json
 import math
 import time
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from rich.progress import track
-from torch import Tensor, nn
+from torch import nn
 
 from hdrbench import methods, metrics, protocol
-from hdrbench.errors import HdrbenchError
-from hdrbench.methods import Reconstruction
+from hdrbench.errors import HdrbenchError, unknown
 from hdrbench.metrics import scoring
-from hdrbench.pipeline import checkpoint
+from hdrbench.pipeline import checkpoint, tasks
+from hdrbench.pipeline.device import best_device, timed
 from hdrbench.pipeline.digest import evaluate_code
-from hdrbench.pipeline.prepare import Arrays, Prepared
+from hdrbench.pipeline.prepare import Prepared
 from hdrbench.pipeline.provenance import environment, git_state, now, peak_memory_mb
+from hdrbench.protocol import Wanted
 from hdrbench.runs import ResolvedRun
 from hdrbench.workspace import root, write_atomically
 
@@ -35,49 +37,45 @@ def load_network(run: ResolvedRun, device: str) -> tuple[nn.Module, dict]:
     return network.eval().to(device), facts
 
 
-def best_device() -> str:
-    """Return ``"cuda"`` where there is a GPU, else ``"cpu"``."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+@dataclass
+class _Sheet:
+    """The scores of one subject so far: values by metric, and why a metric has none."""
+
+    wanted: Wanted
+    missing: dict[str, str]
+    values: dict[str, list[float]]
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, wanted: Wanted) -> "_Sheet":
+        missing = {name: reason for name in wanted.metrics if (reason := metrics.unavailable(name))}
+        return cls(wanted, missing, {name: [] for name in wanted.metrics if name not in missing})
+
+    def add(self, subject: scoring.Subject, scene: str) -> None:
+        """Append each metric's score of one scene; a metric that cannot score it is given up, with the reason."""
+        for metric in [name for name in self.values if name not in self.failed]:
+            try:
+                value = scoring.score(metric, subject).item()
+            except ValueError as error:
+                self.failed[metric] = f"scene '{scene}': {error}"
+                continue
+            if math.isfinite(value):
+                self.values[metric].append(value)
+            else:
+                equal = " (the prediction equals the reference)" if value == metrics.get(metric).perfect else ""
+                self.failed[metric] = f"scene '{scene}' scores {value}{equal}"
+
+    def record(self) -> dict[str, Any]:
+        chosen = protocol.get(self.wanted.protocol)
+        return {
+            "protocol": {"name": self.wanted.protocol, "hash": chosen.digest()},
+            "metrics": {metric: scores for metric, scores in self.values.items() if metric not in self.failed},
+            "missing": self.missing,
+            "failed": self.failed,
+        }
 
 
-def to_batch(image: np.ndarray, device: str) -> Tensor:
-    """Turn an (H, W, 3) array into a (1, 3, H, W) tensor."""
-    return torch.from_numpy(image).permute(2, 0, 1)[None].contiguous().to(device)
-
-
-@torch.inference_mode()
-def reconstruct(network: nn.Module, method: str, scene: Arrays, device: str) -> tuple[Reconstruction, float]:
-    """Reconstruct one scene from its middle exposure; returns the result and the seconds it took."""
-    middle = to_batch(scene["middle"], device)
-    times = torch.from_numpy(scene["times"])[None].to(device)
-    _synchronise(device)
-    began = time.perf_counter()
-    result = methods.get(method).reconstruct(network, middle, times)
-    _synchronise(device)
-    return result, time.perf_counter() - began
-
-
-def _synchronise(device: str) -> None:
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-
-
-def _add_scores(values: dict[str, list[float]], failed: dict[str, str], subject: scoring.Subject, scene: str) -> None:
-    """Append each metric's score of one scene; a metric that cannot score it is given up, with the reason."""
-    for metric in [name for name in values if name not in failed]:
-        try:
-            value = scoring.score(metric, subject).item()
-        except ValueError as error:
-            failed[metric] = f"scene '{scene}': {error}"
-            continue
-        if math.isfinite(value):
-            values[metric].append(value)
-        else:
-            equal = " (the prediction equals the reference)" if value == metrics.get(metric).perfect else ""
-            failed[metric] = f"scene '{scene}' scores {value}{equal}"
-
-
-def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str], protocol_name: str) -> Path:
+def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], wanted: dict[str, Wanted]) -> Path:
     """Score a run on the data set that plays the role `test`, and write the scores.
 
     Parameters
@@ -87,11 +85,9 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str]
     test
         Role of the data set whose test split is scored.
     data
-        The data set's facts, with its fingerprint under ``"digest"``.
-    names
-        Metrics to compute.
-    protocol_name
-        Key of `hdrbench.protocol.PROTOCOLS`.
+        The data set's facts, see `hdrbench.pipeline.data.prepare_data`.
+    wanted
+        Metrics and protocol by what is scored, a name that the run's task gives it.
 
     Raises
     ------
@@ -102,27 +98,12 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str]
     device = best_device()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     network, facts = load_network(run, device)
-    scenes = Prepared(run.dataset(test), "test", data["digest"], run.profile.flow)
+    scenes = Prepared(data, "test")
     if not len(scenes):
         raise HdrbenchError(f"data set '{scenes.dataset}' has no scenes in split 'test'")
-    images: list[str] = []
-    missing = {name: reason for name in names if (reason := metrics.unavailable(name))}
-    values: dict[str, list[float]] = {name: [] for name in names if name not in missing}
-    failed: dict[str, str] = {}
-    chosen = protocol.get(protocol_name)
-    seconds, sizes = [], []
+    sheets = {name: _Sheet.empty(asked) for name, asked in wanted.items()}
     began = time.monotonic()
-    reconstruct(network, run.method, scenes[0], device)  # the first call also pays for kernel selection
-    for name, scene in track(zip(scenes.names, scenes, strict=True), f"scoring {run.id} on {test}", len(scenes)):
-        result, elapsed = reconstruct(network, run.method, scene, device)
-        if not torch.isfinite(result.hdr).all():
-            raise HdrbenchError(f"run '{run.id}' returned values that are not finite on scene '{name}'")
-        reference = to_batch(scene["hdr"], device) if "hdr" in scene else None
-        subject = scoring.Subject(chosen, result.hdr, reference)
-        _add_scores(values, failed, subject, name)
-        images.append(name)
-        seconds.append(elapsed)
-        sizes.append(list(scene["middle"].shape[:2]))
+    seconds, sizes = _score_scenes(run, network, scenes, sheets, device, f"scoring {run.id} on {test}")
     record = {
         "run": run.id,
         "method": run.method,
@@ -130,17 +111,14 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str]
         "test": test,
         "dataset": run.dataset(test),
         "data": data["digest"],
-        "images": images,
-        "metrics": {metric: scores for metric, scores in values.items() if metric not in failed},
-        "missing": missing,
-        "failed": failed,
+        "images": scenes.names,
+        "subjects": {name: sheet.record() for name, sheet in sheets.items()},
         "seconds": seconds,
         "sizes": sizes,
-        "protocol": {"name": protocol_name, "hash": chosen.digest()},
         "training": facts,
         "evaluation": {
             "git": git_state(root()),
-            "code": evaluate_code(run.method),
+            "code": evaluate_code(run.method, run.task),
             "environment": environment(device),
             "seconds": time.monotonic() - began,
             "peak_memory_mb": peak_memory_mb(device),
@@ -149,3 +127,28 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], names: list[str]
     }
     write_atomically(run.scores(test), json.dumps(record, indent=1, allow_nan=False) + "\n")
     return run.scores(test)
+
+
+@torch.inference_mode()
+def _score_scenes(
+    run: ResolvedRun, network: nn.Module, scenes: Prepared, sheets: dict[str, _Sheet], device: str, title: str
+) -> tuple[list[float], list[tuple[int, int]]]:
+    """Fill the sheets; returns for every scene the seconds its result took, and its height and width."""
+    task, method = tasks.get(run.task), methods.get(run.method)
+    seconds, sizes = [], []
+    for index, name in enumerate(track(scenes.names, title)):
+        scene = scenes[index]
+        if index == 0:
+            task.apply(method, network, scene, device)  # the first call also pays for kernel selection
+        try:
+            result, elapsed = timed(partial(task.apply, method, network, scene, device), device)
+        except HdrbenchError as error:
+            raise HdrbenchError(f"run '{run.id}', scene '{name}': {error}") from error
+        for subject, sheet in sheets.items():
+            scored = task.subjects(result, scene, protocol.get(sheet.wanted.protocol), device)
+            if subject not in scored:
+                raise unknown(f"subject that run '{run.id}' can be scored on", subject, scored)
+            sheet.add(scored[subject], name)
+        seconds.append(elapsed)
+        sizes.append(scenes.size(index))
+    return seconds, sizes

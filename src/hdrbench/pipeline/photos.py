@@ -2,24 +2,25 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from hdrbench.datasets import headers
 from hdrbench.errors import HdrbenchError, unknown
-from hdrbench.imaging.io import HDR_SUFFIXES, LDR_SUFFIXES, read_hdr, write_hdr, write_ldr
+from hdrbench.imaging import headers
+from hdrbench.imaging.io import HDR_SUFFIXES, LDR_SUFFIXES, Image, read_hdr, write_hdr, write_ldr
 from hdrbench.imaging.merge import fuse_exposures
-from hdrbench.imaging.merging import adaptive, debevec, mertens, opencv, robertson
+from hdrbench.imaging.merging import debevec, opencv, robertson
 from hdrbench.imaging.registration import Shift, align_flow, align_shifts
 from hdrbench.imaging.stack import Bracket, ExposureList, find_frames, read_bracket
 from hdrbench.imaging.tonemapping import presets
 from hdrbench.imaging.transfer import GAMMA
-from hdrbench.pipeline.evaluate import best_device, to_batch
+from hdrbench.pipeline.device import best_device, to_batch
 
 Merge = Callable[[Tensor, Tensor], Tensor]
 
@@ -58,16 +59,12 @@ def _with_response(recover: Merge, merge: Callable[[Tensor, Tensor, Tensor], Ten
     return apply
 
 
-# (N, K, 3, H, W) in [0, 1] and K relative times to (N, 3, H, W): radiance, or a picture that can be shown as it is.
+# (N, K, 3, H, W) in [0, 1] and K relative times to radiance (N, 3, H, W).
 RADIANCE: dict[str, Merge] = {
     "debevec": _with_response(debevec.recover_response, debevec.merge),
     "robertson": _with_response(robertson.recover_response, robertson.merge),
     "opencv_debevec": _with_response(opencv.calibrate_debevec, opencv.merge_debevec, fine=False),
     "triangle": _triangle,
-}
-FUSION: dict[str, Merge] = {
-    "mertens": lambda stack, times: mertens.fuse(stack),
-    "adaptive": lambda stack, times: adaptive.fuse(stack),
 }
 
 
@@ -78,9 +75,9 @@ class Merged:
     Attributes
     ----------
     out
-        The file written: radiance, or of a fusion method a picture.
+        The radiance map written.
     preview
-        Tone-mapped picture beside it, ``None`` for a fusion method.
+        Tone-mapped picture beside it.
     bracket
         The frames as they were merged, in ascending exposure.
     shifts
@@ -88,7 +85,7 @@ class Merged:
     """
 
     out: Path
-    preview: Path | None
+    preview: Path
     bracket: Bracket
     shifts: list[Shift] | None
 
@@ -102,17 +99,16 @@ def merge_photos(
     align: str = "none",
     preset: str = PREVIEW,
 ) -> Merged:
-    """Merge a bracket of photographs and write the result, with a tone-mapped picture beside it.
+    """Merge a bracket of photographs into radiance and write it, with a tone-mapped picture beside it.
 
     Parameters
     ----------
     inputs
         Files in any order, or a folder.
     out
-        ``.exr``, ``.hdr`` or ``.pic`` for a method of `RADIANCE`, whose picture is then ``<name>_preview.png``; ``.png``,
-        ``.tif`` or ``.jpg`` for one of `FUSION`.
+        ``.exr``, ``.hdr`` or ``.pic``; the picture is then ``<name>_preview.png``.
     method
-        A key of `RADIANCE` or `FUSION`.
+        A key of `RADIANCE`.
     listed
         Where the exposures are written; ``None`` takes them from EXIF.
     align
@@ -123,47 +119,40 @@ def merge_photos(
     Raises
     ------
     HdrbenchError
-        An unknown name, an output that would replace a frame or is of the wrong kind, frames that the method cannot use,
-        or what `read_bracket` and the alignment raise.
+        An unknown name, an output that would replace a frame, become one or is of the wrong kind, frames that the method
+        cannot use, a tone mapping that does not take radiance of any scale, or what `read_bracket` and the alignment
+        raise.
     """
     tone_mapping = presets.get(preset)
-    if method not in RADIANCE | FUSION:
-        raise unknown("merging method", method, RADIANCE | FUSION)
-    if align not in ALIGNMENTS:
-        raise unknown("alignment", align, ALIGNMENTS)
-    _require_suffix(out, HDR_SUFFIXES if method in RADIANCE else LDR_SUFFIXES, f"method '{method}'")
-    preview = out.with_name(f"{out.stem}_preview.png") if method in RADIANCE else None
-    _require_writable(out)
-    frames = find_frames(inputs)
-    for path in (*frames, *([listed.path] if listed else [])):
-        if path.resolve() in (out.resolve(), preview and preview.resolve()):
-            raise HdrbenchError(f"{path}: is an input, and would be replaced by the result; choose another output name")
-    for path in frames:
-        headers.guard(path)
+    if tone_mapping.peak is not None:
+        raise HdrbenchError(
+            f"tone mapping '{preset}' takes radiance up to {tone_mapping.peak:g}, and merged radiance goes beyond that "
+            "(1 is the saturation of the shortest exposure); choose another preview, e.g. 'mu_law_peak'"
+        )
+    if method not in RADIANCE:
+        mistake = unknown("merging method", method, RADIANCE)
+        raise HdrbenchError(f"{mistake}; to fuse a bracket into a picture, without radiance, use `hdrbench fuse`")
+    check_alignment(align)
+    require_suffix(out, HDR_SUFFIXES, f"method '{method}'")
+    preview = out.with_name(f"{out.stem}_preview.png")
+    check_files(inputs, (out, preview), [listed.path] if listed else [])
     bracket = read_bracket(inputs, listed)
-    shifts = None
-    if align == "shift":
-        bracket, shifts = align_shifts(bracket)
-    elif align == "flow":
-        bracket = align_flow(bracket)
+    images, shifts = align_frames(bracket.images, bracket.paths, align, bracket.times)
+    bracket = replace(bracket, images=tuple(images))
     device = best_device()
-    stack = torch.stack([to_batch(image, device) for image in bracket.images], dim=1)
+    stack = to_stack(images, device)
     times = torch.tensor(bracket.times, dtype=stack.dtype, device=device)
     with torch.inference_mode():
         try:
-            merged = (RADIANCE | FUSION)[method](stack, times)
+            merged = RADIANCE[method](stack, times)
         except ValueError as error:
             raise HdrbenchError(f"{bracket.paths[0]} to {bracket.paths[-1].name}: method '{method}': {error}") from None
-        picture = merged if preview is None else tone_mapping(merged)
-    if preview is None:
-        write_ldr(out, _to_array(picture))
-    else:
-        write_hdr(out, _to_array(merged))
-        write_ldr(preview, _to_array(picture))
+        write_hdr(out, to_array(merged))
+        write_ldr(preview, to_array(tone_mapping(merged)))
     return Merged(out, preview, bracket, shifts)
 
 
-def tonemap_photo(source: Path, out: Path, preset: str) -> presets.Preset:
+def tonemap_photo(source: Path, out: Path, preset: str, *, clip_negative: bool = False) -> tuple[presets.Preset, int]:
     """Tone-map an HDR file to an LDR file.
 
     Parameters
@@ -174,11 +163,13 @@ def tonemap_photo(source: Path, out: Path, preset: str) -> presets.Preset:
         ``.png``, ``.tif`` or ``.jpg``, 8 bit.
     preset
         A key of `hdrbench.imaging.tonemapping.presets.PRESETS`.
+    clip_negative
+        Set negative values to 0, which no operator takes.
 
     Returns
     -------
-    Preset
-        What was applied; whoever shows the result says so if it is a substitute.
+    tuple
+        What was applied; whoever shows the result says so if it is a substitute. And how many values were clipped.
 
     Raises
     ------
@@ -186,16 +177,62 @@ def tonemap_photo(source: Path, out: Path, preset: str) -> presets.Preset:
         An unknown preset, an unusable file, or radiance that the operator does not take.
     """
     tone_mapping = presets.get(preset)
-    _require_suffix(out, LDR_SUFFIXES, "tone mapping")
+    require_suffix(out, LDR_SUFFIXES, "tone mapping")
     _require_writable(out)
     headers.guard(source)
+    image = read_hdr(source, allow_negative=True)
+    negative = int(np.count_nonzero(image < 0))
+    if negative and not clip_negative:
+        raise HdrbenchError(
+            f"{source}: {negative} of {image.size} values are negative, down to {image.min():g}, as conversions from wide "
+            "gamuts leave them; no tone mapping takes these, --clip-negative sets them to 0"
+        )
     with torch.inference_mode():
-        picture = tone_mapping(to_batch(read_hdr(source), best_device()))
-    write_ldr(out, _to_array(picture))
-    return tone_mapping
+        picture = tone_mapping(to_batch(np.maximum(image, 0.0), best_device()))
+    write_ldr(out, to_array(picture))
+    return tone_mapping, negative
 
 
-def _require_suffix(out: Path, known: tuple[str, ...], what: str) -> None:
+def check_alignment(name: str) -> None:
+    """Raise `HdrbenchError` if `name` is none of `ALIGNMENTS`."""
+    if name not in ALIGNMENTS:
+        raise unknown("alignment", name, ALIGNMENTS)
+
+
+def align_frames(
+    images: Sequence[Image], paths: Sequence[Path], align: str, times: Sequence[float]
+) -> tuple[list[Image], list[Shift] | None]:
+    """Align frames by a key of `ALIGNMENTS`; returns their shifts too, if these were found."""
+    if align == "shift":
+        return align_shifts(images, paths)
+    return align_flow(images, paths, times) if align == "flow" else list(images), None
+
+
+def to_stack(images: Sequence[Image], device: str) -> Tensor:
+    """Turn K images (H, W, 3) into (1, K, 3, H, W)."""
+    return torch.stack([to_batch(image, device) for image in images], dim=1)
+
+
+def check_files(inputs: Sequence[Path], targets: Sequence[Path], others: Sequence[Path] = ()) -> None:
+    """Find out before the work that an input would be replaced, or a result taken as a frame the next time."""
+    _require_writable(targets[0])
+    frames = find_frames(inputs)
+    for path in (*frames, *others):
+        if path.resolve() in [target.resolve() for target in targets]:
+            raise HdrbenchError(f"{path}: is an input, and would be replaced by the result; choose another output name")
+    folders = [path.resolve() for path in inputs if path.is_dir()]
+    for target in targets:
+        if target.suffix.lower() in LDR_SUFFIXES and target.resolve().parent in folders:
+            raise HdrbenchError(
+                f"{target}: would be written among the frames, and be one of them the next time; "
+                "write to another folder, or name the frames one by one"
+            )
+    for path in frames:
+        headers.guard(path)
+
+
+def require_suffix(out: Path, known: tuple[str, ...], what: str) -> None:
+    """Raise `HdrbenchError` if `out` is not of a kind that `what` writes."""
     if out.suffix.lower() not in known:
         raise HdrbenchError(f"{out}: {what} writes {', '.join(known)}, got '{out.suffix}'")
 
@@ -210,5 +247,6 @@ def _require_writable(out: Path) -> None:
         raise HdrbenchError(f"{out}: cannot be written there ({error.strerror}); choose another folder") from None
 
 
-def _to_array(batch: Tensor) -> NDArray:
+def to_array(batch: Tensor) -> NDArray:
+    """Turn (1, 3, H, W) into an array (H, W, 3)."""
     return batch[0].permute(1, 2, 0).cpu().numpy()

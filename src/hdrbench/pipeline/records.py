@@ -55,8 +55,17 @@ class Evaluation(Record):
     finished: str
 
 
+class Sheet(Record):
+    """Scores of one subject, image by image, by metric; and why a metric has none."""
+
+    protocol: dict[str, str]
+    metrics: dict[str, list[FiniteFloat]]
+    missing: dict[str, str]
+    failed: dict[str, str]
+
+
 class Scores(Record):
-    """Scores of one run on one test set, image by image."""
+    """Scores of one run on one test set, by what was scored."""
 
     run: str
     method: str
@@ -64,19 +73,17 @@ class Scores(Record):
     dataset: str
     data: str
     images: list[str]
-    metrics: dict[str, list[FiniteFloat]]
-    missing: dict[str, str] = {}
-    failed: dict[str, str] = {}
+    subjects: dict[str, Sheet]
     seconds: list[FiniteFloat]
     sizes: list[tuple[int, int]]
-    protocol: dict[str, str]
     training: Training
     evaluation: Evaluation
 
     @model_validator(mode="after")
     def one_value_per_image(self) -> "Scores":
         """Refuse lists of unequal length, and empty ones."""
-        lists: list[list] = [self.images, self.seconds, self.sizes, *self.metrics.values()]
+        lists: list[list] = [self.images, self.seconds, self.sizes]
+        lists += [values for sheet in self.subjects.values() for values in sheet.metrics.values()]
         lengths = {len(values) for values in lists}
         if len(lengths) != 1 or lengths == {0}:
             raise ValueError("every list must have one entry per image")

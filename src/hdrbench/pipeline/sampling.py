@@ -1,4 +1,7 @@
-"""Random training crops as a pure function of (seed, iteration)."""
+"""Random training crops as a pure function of (seed, iteration), made ahead of the loop that uses them."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -6,20 +9,20 @@ from torch import Tensor
 
 from hdrbench.errors import HdrbenchError
 from hdrbench.methods import Batch
-from hdrbench.pipeline.prepare import Arrays, Prepared
+from hdrbench.pipeline.prepare import Prepared
+from hdrbench.pipeline.tasks import Arrays
+from hdrbench.runs import Training
 
 
 class CropSampler:
-    """Draws batches of aligned square crops.
+    """Draws batches of square crops, the same place in all images of a scene.
 
     Parameters
     ----------
     scenes
         Prepared training scenes, cycled in a new random order every pass.
-    batch_size
-        Crops per batch, of all processes together.
-    crop
-        Side of a crop in pixels.
+    settings
+        Batch size (of all processes together), side of a crop in pixels, augmentation and length.
     seed
         Seed of the run.
 
@@ -29,22 +32,21 @@ class CropSampler:
         If there are no scenes, or one is smaller than a crop.
     """
 
-    def __init__(self, scenes: Prepared, batch_size: int, crop: int, seed: int) -> None:
+    def __init__(self, scenes: Prepared, settings: Training, seed: int) -> None:
         if not len(scenes):
             raise HdrbenchError(f"data set '{scenes.dataset}' has no scenes in split '{scenes.split}'")
-        self.scenes, self.batch_size, self.crop, self.seed = scenes, batch_size, crop, seed
+        self.scenes, self.settings, self.seed = scenes, settings, seed
 
     def _crop(self, position: int, generator: np.random.Generator) -> Arrays:
         """Cut the crop at a place in the endless sequence of scenes."""
         lap, place = divmod(position, len(self.scenes))
         index = int(np.random.default_rng((self.seed, 1, lap)).permutation(len(self.scenes))[place])
-        height, width = self.scenes.size(index)
-        if min(height, width) < self.crop:
-            raise HdrbenchError(
-                f"crop of {self.crop} does not fit into a {width}x{height} scene of '{self.scenes.dataset}'"
-            )
-        top, left = generator.integers(height - self.crop + 1), generator.integers(width - self.crop + 1)
-        return self.scenes.crop(index, int(top), int(left), self.crop)
+        (height, width), side = self.scenes.size(index), self.settings.crop
+        if min(height, width) < side:
+            raise HdrbenchError(f"crop of {side} does not fit into a {width}x{height} scene of '{self.scenes.dataset}'")
+        top, left = generator.integers(height - side + 1), generator.integers(width - side + 1)
+        crop = self.scenes.crop(index, int(top), int(left), side)
+        return crop if self.settings.augment == "none" else _turn(crop, int(generator.integers(8)))
 
     def batch(self, iteration: int, rank: int = 0, world: int = 1) -> Batch:
         """Return this process's share of an iteration's batch.
@@ -56,16 +58,35 @@ class CropSampler:
         rank, world
             This process, and how many share the batch.
         """
-        generator = np.random.default_rng((self.seed, 2, iteration))
-        seeds = generator.integers(2**63, size=self.batch_size)
-        first = iteration * self.batch_size
-        crops = [
-            self._crop(first + index, np.random.default_rng(seeds[index]))
-            for index in range(rank, self.batch_size, world)
-        ]
+        size = self.settings.batch_size
+        seeds = np.random.default_rng((self.seed, 2, iteration)).integers(2**63, size=size)
+        first = iteration * size
+        crops = [self._crop(first + index, np.random.default_rng(seeds[index])) for index in range(rank, size, world)]
+        return Batch({name: _stack(crops, name) for name in crops[0]}, iteration, self.settings.iterations)
 
-        def stack(name: str) -> Tensor:
-            return torch.from_numpy(np.stack([crop[name] for crop in crops])).permute(0, 3, 1, 2).contiguous()
+    def batches(self, start: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+        """Yield this process's share of every batch from an iteration on; the next one is made while one is used."""
+        with ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(self.batch, start, rank, world)
+            for iteration in range(start, self.settings.iterations):
+                ready = coming.result()
+                if iteration + 1 < self.settings.iterations:
+                    coming = ahead.submit(self.batch, iteration + 1, rank, world)
+                yield ready
 
-        times = torch.from_numpy(np.stack([crop["times"] for crop in crops]))
-        return Batch(stack("short"), stack("middle"), stack("long"), times, stack("pseudo"))
+
+def _turn(crop: Arrays, symmetry: int) -> Arrays:
+    """Apply one of the 8 symmetries of a square to all (..., H, W, 3) images of a crop."""
+    turned = {}
+    for name, array in crop.items():
+        if array.ndim >= 3:
+            array = np.rot90(array, symmetry % 4, axes=(-3, -2))
+            array = array[..., ::-1, :] if symmetry >= 4 else array
+        turned[name] = array
+    return turned
+
+
+def _stack(crops: list[Arrays], name: str) -> Tensor:
+    """Join the crops' arrays of a name: images become (N, ..., 3, H, W)."""
+    joined = torch.from_numpy(np.stack([crop[name] for crop in crops]))
+    return joined.movedim(-1, -3).contiguous() if joined.ndim >= 4 else joined

@@ -13,12 +13,12 @@ from rich.progress import track
 
 import hdrbench
 from hdrbench import metrics, protocol
-from hdrbench.datasets import headers
 from hdrbench.errors import HdrbenchError, WeightsMissingError
+from hdrbench.imaging import headers
 from hdrbench.imaging.io import HDR_SUFFIXES, LDR_SUFFIXES, read_hdr, read_ldr
 from hdrbench.imaging.transfer import gamma_decode, srgb_decode
 from hdrbench.metrics import scoring
-from hdrbench.pipeline.evaluate import best_device, to_batch
+from hdrbench.pipeline.device import best_device, to_batch
 from hdrbench.pipeline.provenance import environment, now
 
 CODES = {"linear": lambda codes: codes, "srgb": srgb_decode, "gamma": gamma_decode}

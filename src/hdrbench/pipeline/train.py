@@ -8,7 +8,6 @@ weights, bit for bit; a GPU's own kernels do not add in a fixed order, so there 
 import csv
 import math
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from hdrbench import methods
 from hdrbench.errors import HdrbenchError
-from hdrbench.methods import Batch, Objective
+from hdrbench.methods import Objective
 from hdrbench.pipeline import checkpoint
 from hdrbench.pipeline.digest import train_code
 from hdrbench.pipeline.prepare import Prepared
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 LOG_EVERY = 10
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 def train(run: ResolvedRun, data: dict[str, Any], *, devices: int | str = "auto", accelerator: str = "auto") -> Path:
@@ -42,7 +42,7 @@ def train(run: ResolvedRun, data: dict[str, Any], *, devices: int | str = "auto"
     run
         What to train.
     data
-        Facts of its training data, with the fingerprint under ``"digest"`` and the code that made it under ``"code"``.
+        Facts of its training data, see `hdrbench.pipeline.data.prepare_data`.
     devices, accelerator
         As Lightning Fabric takes them.
 
@@ -60,14 +60,14 @@ def train(run: ResolvedRun, data: dict[str, Any], *, devices: int | str = "auto"
         "notes": notes,
         "data": data["digest"],
         "data_code": data["code"],
-        "code": train_code(run.method),
+        "code": train_code(run.method, run.task),
     }
     facts: dict[str, Any] = {"identity": identity, "git": git_state(root()), "notes": notes}
     if losses is None:
         facts |= {"environment": environment("cpu"), "peak_memory_mb": peak_memory_mb("cpu"), "finished": now()}
         checkpoint.write(run.weights, checkpoint.pack(network, None), facts | {"train_seconds": 0.0, "iterations": 0})
         return run.weights
-    return _fit(run, network, losses, facts, accelerator=accelerator, devices=devices)
+    return _fit(run, data, network, losses, facts, accelerator=accelerator, devices=devices)
 
 
 def make_objective(run: ResolvedRun) -> tuple[Objective, list[str]]:
@@ -81,7 +81,14 @@ def make_objective(run: ResolvedRun) -> tuple[Objective, list[str]]:
 
 
 def _fit(
-    run: ResolvedRun, network: nn.Module, losses: Objective, facts: dict, *, accelerator: str, devices: int | str
+    run: ResolvedRun,
+    data: dict[str, Any],
+    network: nn.Module,
+    losses: Objective,
+    facts: dict[str, Any],
+    *,
+    accelerator: str,
+    devices: int | str,
 ) -> Path:
     """Optimise `network` over the iterations that are left."""
     from lightning_fabric import Fabric
@@ -98,24 +105,25 @@ def _fit(
         raise HdrbenchError(f"a batch of {settings.batch_size} cannot be shared evenly by {fabric.world_size} devices")
     fabric.launch()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+    optimizer = OPTIMIZERS[settings.optimizer](
+        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
     state = work() / "checkpoints" / run.paper / run.profile_name / f"{run.role}-{run.name}.safetensors"
     wrapped, stepper = fabric.setup(network, optimizer)
     # After setup, because loading puts the optimiser's tensors where the parameters are.
     start, spent = _resume(state, identity, network, optimizer)
-    scenes = Prepared(run.dataset(run.role), "train", identity["data"], run.profile.flow)
-    sampler = CropSampler(scenes, settings.batch_size, settings.crop, run.profile.seed)
+    sampler = CropSampler(Prepared(data, "train"), settings, run.profile.seed)
     fabric.barrier()  # every process has read the checkpoint and the log before the first one writes them
     log = _Log(run.log, start) if fabric.is_global_zero else None
     began = time.monotonic()
     with _progress(fabric.is_global_zero) as bar:
         task = bar.add_task(run.id, total=settings.iterations, completed=start, loss="")
-        for iteration in range(start, settings.iterations):
+        for batch in sampler.batches(start, fabric.global_rank, fabric.world_size):
+            iteration = batch.iteration
             torch.manual_seed(run.profile.seed * 1_000_003 + iteration)
             for group in optimizer.param_groups:
                 group["lr"] = settings.rate(iteration)
-            batch = _to_device(sampler.batch(iteration, fabric.global_rank, fabric.world_size), fabric.to_device)
-            values = losses(wrapped, batch)
+            values = losses(wrapped, replace(batch, tensors=fabric.to_device(dict(batch.tensors))))
             total = torch.stack(list(values.values())).sum()
             stepper.zero_grad()
             fabric.backward(total)
@@ -164,11 +172,6 @@ def _mean(fabric: "Fabric", values: list[Tensor]) -> list[float]:
     reduced = fabric.all_reduce(torch.stack(values).detach())
     assert isinstance(reduced, Tensor)
     return reduced.tolist()
-
-
-def _to_device(batch: Batch, move: Callable[[Tensor], Tensor]) -> Batch:
-    """Move every tensor of a batch."""
-    return replace(batch, **{name: move(value) for name, value in vars(batch).items()})
 
 
 def _progress(visible: bool) -> Progress:

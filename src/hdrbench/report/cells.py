@@ -7,6 +7,9 @@ from hdrbench.report.states import state
 
 Json = dict[str, Any]
 
+LINE = 11
+"""Characters of a group's heading that fit over one column, at the least."""
+
 
 def number(text: str | None) -> float | None:
     """Read a printed number, or None where the paper prints a dash, nothing, or words."""
@@ -34,14 +37,22 @@ def printed_ranks(table: Json, column: int) -> dict[int, int]:
     Returns
     -------
     dict
-        Row index to 1 (best) or 2 (second); ties share a rank, and a column without a direction has none.
+        Row index to 1 (best) or 2 (second); ties share a rank. A column without a direction has none, nor has a table
+        whose rows are scenes.
     """
-    better = table["columns"][column]["better"]
-    if better is None:
+    about = table["columns"][column]
+    better = about["better"]
+    if better is None or rows_are_scenes(table):
         return {}
-    values = {i: number(row["cells"][column]["reported"]) for i, row in enumerate(table["rows"]) if row["printed"]}
+    counted = [(i, row) for i, row in enumerate(table["rows"]) if row["printed"] or about["elsewhere"]]
+    values = {i: number(row["cells"][column]["reported"]) for i, row in counted}
     order = sorted({v for v in values.values() if v is not None}, reverse=better == "higher")[:2]
     return {i: order.index(v) + 1 for i, v in values.items() if v in order}
+
+
+def rows_are_scenes(table: Json) -> bool:
+    """Whether the rows of a table are scenes and its columns runs."""
+    return any(column["run"] for column in table["columns"])
 
 
 def column_groups(table: Json) -> list[Json]:
@@ -102,7 +113,11 @@ def table_view(table: Json) -> Json:
         cells = [cell_view(cell, reported_rank=ranks[j].get(i)) for j, cell in enumerate(row["cells"])]
         shared = row_state(row)
         rows.append({**row, "cells": cells, "state": state(shared) if shared else None})
-    return {**table, "groups": column_groups(table), "rows": rows, "measured": measured(table)}
+    columns = [{**column, "tag": column_tag(column)} for column in table["columns"]]
+    groups = column_groups(table)
+    # Such headings need a second line; the sticky line below them must know.
+    tall = any(len(group["label"] or "") > LINE * group["span"] for group in groups)
+    return {**table, "columns": columns, "groups": groups, "tall": tall, "rows": rows, "measured": measured(table)}
 
 
 def measured(table: Json) -> list[Json]:
@@ -113,6 +128,13 @@ def measured(table: Json) -> list[Json]:
         for column, cell in zip(table["columns"], row["cells"], strict=True)
         if cell["text"]
     ]
+
+
+def column_tag(column: Json) -> str | None:
+    """Say of a column that the paper does not print whose numbers it is compared with, if anyone's."""
+    if column["printed"]:
+        return None
+    return f"reported elsewhere: {column['elsewhere']}" if column["elsewhere"] else "not in the paper"
 
 
 def column_name(column: Json) -> str:

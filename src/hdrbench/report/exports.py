@@ -5,11 +5,12 @@ import io
 import re
 from typing import Any
 
-from hdrbench.report.cells import column_groups, column_name
+from hdrbench.report.cells import column_groups, column_name, column_tag
 from hdrbench.report.states import state
 
 Json = dict[str, Any]
 
+_COLUMN_FIELDS = ["group", "column", "metric", "subject", "unit", "better", "reported_elsewhere"]
 _CELL_FIELDS = ["ours", "value", "reported", "difference", "difference_percent", "state", "sd", "n", "run", "command"]
 _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _TEX |= {char: "\\" + char for char in "&%$#_{}"}
@@ -30,11 +31,13 @@ def to_csv(table: Json, *, profile: str = "") -> str:
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["table", "profile", *table["row_headers"], "group", "column", "unit", "better", *_CELL_FIELDS])
+    writer.writerow(["table", "profile", *table["row_headers"], *_COLUMN_FIELDS, *_CELL_FIELDS])
     for row in table["rows"]:
         for column, cell in zip(table["columns"], row["cells"], strict=True):
             place = [table["id"], profile, *map(_line, row["labels"])]
-            about = [_line(column[key]) for key in ("group", "label", "unit", "better")]
+            about = [
+                _line(column[key]) for key in ("group", "label", "metric", "subject", "unit", "better", "elsewhere")
+            ]
             numbers = [cell[key] for key in ("text", "value", "reported", "delta_text", "delta_percent")]
             rest = [cell[key] for key in ("state", "sd", "n", "run", "command")]
             writer.writerow([*place, *about, *numbers, *rest])
@@ -51,7 +54,7 @@ def to_markdown(table: Json, *, profile: str = "") -> str:
     profile
         What the numbers were measured on, stated above the table.
     """
-    heads = [_md(name) for name in [*table["row_headers"], *map(column_name, table["columns"])]]
+    heads = [_md(name) for name in [*table["row_headers"], *map(_tagged, table["columns"])]]
     align = ["---"] * len(table["row_headers"]) + ["--:"] * len(table["columns"])
     lines = [f"**{_md(table['number'])}.** {_md(table['title'])}", ""]
     lines += [f"Profile: {_md(profile)}.", ""] if profile else []
@@ -77,8 +80,7 @@ def to_latex(table: Json, *, profile: str = "") -> str:
     caption += f" Profile: {_tex(profile)}." if profile else ""
     lines = [r"% \usepackage{amssymb,booktabs}", r"\begin{table}", r"\centering", rf"\caption{{{caption}}}"]
     lines += [rf"\begin{{tabular}}{{{'l' * lead}{'r' * width}}}", r"\toprule", *_tex_groups(table)]
-    heads = [*table["row_headers"], *(_head(column) for column in table["columns"])]
-    lines += [_tex_row(map(_tex, heads)), r"\midrule"]
+    lines += [_tex_row([*map(_tex, table["row_headers"]), *map(_tex_head, table["columns"])]), r"\midrule"]
     for row in table["rows"]:
         lines.append(_tex_row([*map(_tex, row["labels"]), *map(_tex_ours, row["cells"])]))
         lines.append(_tex_row([""] * lead + [_tex_printed(cell) for cell in row["cells"]]))
@@ -89,9 +91,9 @@ def _line(text: str | None) -> str:
     return re.sub(r"\s+", " ", text or "").strip()
 
 
-def _head(column: Json) -> str:
-    arrow = {"higher": " ↑", "lower": " ↓", None: ""}[column["better"]]
-    return column["label"] + arrow
+def _tagged(column: Json) -> str:
+    tag = column_tag(column)
+    return column_name(column) + (f" ({tag})" if tag else "")
 
 
 def _md(text: str | None) -> str:
@@ -111,6 +113,12 @@ def _md_cell(cell: Json) -> str:
 
 def _tex(text: str | None) -> str:
     return "".join(_TEX.get(char, char) for char in _line(text))
+
+
+def _tex_head(column: Json) -> str:
+    arrow = {"higher": " ↑", "lower": " ↓", None: ""}[column["better"]]
+    name, tag = _tex(column["label"] + arrow), _tex(column_tag(column))
+    return rf"\shortstack[r]{{{name}\\{{\scriptsize {tag}}}}}" if tag else name
 
 
 def _tex_row(cells: Any) -> str:

@@ -12,7 +12,7 @@ from hdrbench.workspace import write_atomically
 
 Json = dict[str, Any]
 
-SCHEMA = 1
+SCHEMA = 2
 _FORMATS = {"csv": exports.to_csv, "md": exports.to_markdown, "tex": exports.to_latex}
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 
@@ -51,7 +51,9 @@ def render(tables: Json, folder: Path) -> str:
         tables=[table_view(table) for table in tables["tables"]],
         runs=tables["runs"],
         protocols=tables["protocols"],
+        elsewhere=any(column["elsewhere"] for table in tables["tables"] for column in table["columns"]),
         scenes=[_scene(scene, folder) for scene in tables["viewer"]],
+        tonal=any(image["kind"] == "hdr" for scene in tables["viewer"] for image in scene["images"]),
         assumptions=tables["assumptions"],
         generated=tables["generated"],
         problems=tables["problems"],

@@ -45,6 +45,13 @@ _ROWS = [
         "other",
     ),
     ("not_reported", "⊕", "not in the paper", "Measured here; the paper prints nothing to compare it with.", "other"),
+    (
+        "elsewhere",
+        "◈",
+        "reported elsewhere",
+        "Measured here, and compared with a number that another publication prints; judged neither way.",
+        "other",
+    ),
     ("not_run", "·", "not run", "Implemented, but this run or its evaluation has not been made yet.", "idle"),
     ("data_missing", "∅", "data missing", "The data set is not on this machine.", "missing"),
     ("weights_missing", "w", "weights missing", "Pretrained weights that it needs are not on this machine.", "missing"),

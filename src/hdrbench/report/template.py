@@ -68,14 +68,18 @@ def duration(seconds: float | None) -> str:
 
 
 def plain(value: Any) -> str:
-    """Show a setting: words as they are, lists and mappings as ``a, b`` and ``key = a``."""
+    """Show a setting: words as they are, lists and mappings as ``a, b`` and ``key = a``, in brackets where they nest."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} = {plain(item)}" for key, item in value.items())
+        return ", ".join(f"{key} = {_inner(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(plain, value))
+        return ", ".join(map(_inner, value))
     if value is None:
         return "none"
     return ("no", "yes")[value] if isinstance(value, bool) else str(value)
+
+
+def _inner(value: Any) -> str:
+    return f"({plain(value)})" if isinstance(value, dict | list | tuple) else plain(value)
 
 
 def css_text(text: str) -> Markup:

@@ -68,6 +68,18 @@ def test_smoothing_is_the_same_without_opencv(random_stack):
     torch.testing.assert_close(adaptive._blur(maps.clone().requires_grad_()).detach(), adaptive._blur(maps))
 
 
+@pytest.mark.parametrize("smoothed", [True, False])
+def test_shares_sum_to_1_and_are_equal_where_no_exposure_has_a_weight(random_stack, smoothed):
+    shares = adaptive.shares(random_stack(2, 3, 3, 20, 30), smoothed=smoothed)
+    torch.testing.assert_close(shares.sum(1), torch.ones_like(shares[:, 0]))
+    assert shares.min() > 0
+    # Each frame is flat, of a mean far from where its weight 1 is above 0.
+    flat = torch.tensor([0.0, 1e-4]).view(1, 2, 1, 1, 1).expand(1, 2, 3, 16, 16)
+    torch.testing.assert_close(
+        adaptive.shares(flat, use="intensity", smoothed=smoothed), torch.full((1, 2, 16, 16), 0.5)
+    )
+
+
 @pytest.mark.parametrize("fuse", [adaptive.fuse, adaptive.fuse_sum])
 def test_order_and_batch_do_not_matter(random_stack, fuse):
     stack = random_stack(2, 4, 3, 33, 40)

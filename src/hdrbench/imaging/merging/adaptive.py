@@ -21,6 +21,7 @@ FLOOR = 1e-12
 BLUR = 5.0  # pixels, standard deviation of the smoothing of the weights
 TRUNCATED = 10  # pixels, where its window ends
 SNAP = 1e-5  # codes: how far single precision may lift a whole luma above itself
+LEVELS = 7  # of the pyramids
 USES = ("both", "intensity", "gradient")
 
 
@@ -55,7 +56,34 @@ def weights(stack: Tensor, *, use: str = "both") -> Tensor:
     return maps
 
 
-def fuse(stack: Tensor, *, use: str = "both", levels: int = 7) -> Tensor:
+def shares(stack: Tensor, *, use: str = "both", smoothed: bool = True) -> Tensor:
+    """Turn the weights into each exposure's share of a pixel.
+
+    Parameters
+    ----------
+    stack
+        (N, K, 3, H, W) in [0, 1], K >= 2, exposures in any order.
+    use
+        Weights, see `weights`.
+    smoothed
+        Smooth the weights first, as `fuse` does and `fuse_sum` does not.
+
+    Returns
+    -------
+    Tensor
+        (N, K, H, W) in the stack's precision, above 0, summing to 1 over K; where all weights are 0, exposures count alike.
+
+    Raises
+    ------
+    ValueError, HdrbenchError
+        As `weights`.
+    """
+    maps = weights(stack, use=use)
+    maps = (_blur(maps) if smoothed else maps) + FLOOR
+    return maps / maps.sum(1, keepdim=True)
+
+
+def fuse(stack: Tensor, *, use: str = "both", levels: int = LEVELS) -> Tensor:
     """Fuse in Laplacian pyramids by smoothed weights, as the authors' program does (Lee2018).
 
     Parameters
@@ -78,7 +106,7 @@ def fuse(stack: Tensor, *, use: str = "both", levels: int = 7) -> Tensor:
     ValueError, HdrbenchError
         As `weights`.
     """
-    return blend(stack, _normalise(_blur(weights(stack, use=use))), levels).clamp(0.0, 1.0)
+    return blend(stack, shares(stack, use=use), levels).clamp(0.0, 1.0)
 
 
 def fuse_sum(stack: Tensor, *, use: str = "both") -> Tensor:
@@ -101,13 +129,7 @@ def fuse_sum(stack: Tensor, *, use: str = "both") -> Tensor:
     ValueError, HdrbenchError
         As `weights`.
     """
-    return blend(stack, _normalise(weights(stack, use=use)), levels=1)
-
-
-def _normalise(maps: Tensor) -> Tensor:
-    """Make weights sum to 1 over K; where all are 0, exposures count alike."""
-    maps = maps + FLOOR
-    return maps / maps.sum(1, keepdim=True)
+    return blend(stack, shares(stack, use=use, smoothed=False), levels=1)
 
 
 def _luma(images: Tensor) -> Tensor:

@@ -57,12 +57,15 @@ class Preset:
         Keyword arguments of `operator`; what is not listed has its default.
     substitute_for
         What this stands in for and does not reproduce, ``None`` for everything that is what its name says.
+    peak
+        The greatest radiance that the operator takes, ``None`` if any.
     """
 
     operator: Callable[..., Tensor]
     used_by: str
     settings: Mapping[str, float] = field(default_factory=dict)
     substitute_for: str | None = None
+    peak: float | None = None
 
     def __call__(self, image: Tensor) -> Tensor:
         """Apply the operator to (N, 3, H, W) linear RGB."""
@@ -70,7 +73,9 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "mu_law": Preset(mu_law, "USME-HDR, ExpoCM and the deghosting literature, radiance in [0, 1]", {"mu": MU}),
+    "mu_law": Preset(
+        mu_law, "USME-HDR, ExpoCM and the deghosting literature, radiance in [0, 1]", {"mu": MU}, peak=1.0
+    ),
     "mu_law_peak": Preset(mu_law_peak, "the same for radiance of any scale", {"mu": MU}),
     "opencv_linear_2.2": Preset(opencv.linear, "OpenCV's tests", {"gamma": 2.2}),
     # These are the settings Le et al. state and pass. Their script shares one object among all images, so what it applies

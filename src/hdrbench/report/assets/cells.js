@@ -12,8 +12,19 @@ function lookUp(td) {
   const row = grid.table.rows[td.parentElement.dataset.row];
   const index = $$("td", td.parentElement).indexOf(td);
   const cell = row.cells[index];
-  return { table: grid.table, row, column: grid.table.columns[index], cell, state: report.states[cell.state], run: report.runs[cell.run] };
+  const column = grid.table.columns[index];
+  return { table: grid.table, row, column, cell, state: report.states[cell.state], run: report.runs[cell.run], scores: scoresOf(cell, column) };
 }
+
+/** Scores per image behind a cell: image names, values by metric, and which image the cell is of where it is of one alone. */
+function scoresOf(cell, column) {
+  const found = report.scores[cell.run]?.[cell.test];
+  const metrics = found?.subjects[column.subject];
+  if (!metrics) return null;
+  return { images: found.images, metrics, own: cell.image };
+}
+
+const subjectName = (column) => (column.subject === "result" ? null : column.subject.replaceAll("_", " "));
 
 const columnName = (column) => [column.group, column.label].filter(Boolean).join(": ");
 const fixed = (value, digits) => (value == null ? "–" : value.toFixed(digits).replace("-", "−"));
@@ -32,15 +43,18 @@ function runFacts(list, cell, run) {
   if (run.notes?.length) fact(list, "Notes", run.notes.join("; "));
 }
 
-function facts({ column, cell, run }) {
+function facts({ column, cell, run, scores }) {
   const list = el("dl", { class: "facts" });
   fact(list, "Ours", cell.text && cell.text + (column.unit ? ` ${column.unit}` : ""));
   if (cell.value != null && cell.sd != null) fact(list, "Mean ± sd", `${fixed(cell.value, column.decimals + 1)} ± ${fixed(cell.sd, column.decimals + 1)}`);
-  fact(list, "Images", cell.n);
-  fact(list, "Printed", cell.reported);
+  if (scores?.own) fact(list, "Image", `${scores.own}, one of ${scores.images.length}`);
+  else fact(list, "Images", cell.n);
+  fact(list, "Printed", cell.reported && cell.reported + (column.elsewhere ? `, by ${column.elsewhere}` : ""));
   const percent = cell.delta_percent == null ? "" : ` (${(cell.delta_percent > 0 ? "+" : "") + fixed(cell.delta_percent, 2)} %)`;
   fact(list, "Difference", cell.delta_text && cell.delta_text.replace("-", "−") + percent);
   runFacts(list, cell, run);
+  fact(list, "Metric", column.protocol && column.metric);
+  fact(list, "Scored", subjectName(column));
   const protocol = report.protocols[column.protocol];
   fact(list, "Protocol", column.protocol && column.protocol + (protocol ? ` ${protocol.hash.slice(0, 12)}` : ""));
   return list;
@@ -86,7 +100,7 @@ function hidePopover(delay = 0) {
 
 const statistics = {
   mean: (values) => values.reduce((sum, value) => sum + value, 0) / values.length,
-  sd: (values) => (values.length > 1 ? Math.sqrt(values.reduce((sum, value) => sum + (value - statistics.mean(values)) ** 2, 0) / (values.length - 1)) : null),
+  sd: (values) => (values.length > 1 ? Math.sqrt(values.reduce((sum, value) => sum + (value - statistics.mean(values)) ** 2, 0) / values.length) : null),
   min: (values) => Math.min(...values),
   max: (values) => Math.max(...values),
 };
@@ -97,7 +111,7 @@ const digitsOf = (values) => (values.some((value) => Math.abs(value) >= 10) ? 3 
 function imageTable(scores, chosen) {
   const names = Object.keys(scores.metrics);
   const head = el("tr", {}, el("th", { scope: "col" }, "Image"), ...names.map((name) => el("th", { scope: "col", class: name === chosen ? "chosen" : null }, name)));
-  const rows = scores.images.map((image, index) => el("tr", {}, el("th", { scope: "row" }, image), ...names.map((name) => {
+  const rows = scores.images.map((image, index) => el("tr", { class: image === scores.own ? "own" : null }, el("th", { scope: "row" }, image), ...names.map((name) => {
     const value = scores.metrics[name][index];
     return el("td", { class: "num" + (name === chosen ? " chosen" : ""), "data-value": value ?? "" }, fixed(value, digitsOf(scores.metrics[name])));
   })));
@@ -119,10 +133,12 @@ function openDialog(td) {
   const title = el("h2", { id: "cell-title" }, `${entry.table.number} · ${entry.row.labels.join(", ")} · ${columnName(entry.column)}`);
   cellDialog.replaceChildren(el("header", {}, title, close), stateLine(entry), facts(entry), commandLine(entry.cell) ?? "");
   if (report.foreign && entry.cell.text) cellDialog.append(el("p", {}, el("span", { class: "flag foreign" }, el("b", {}, `Profile ${report.profile.name}`), " · not the paper’s data")));
-  const scores = report.scores[entry.cell.run]?.[entry.cell.test];
-  if (scores) cellDialog.append(el("h3", {}, `Scores per image, test set ${entry.cell.test}`), imageTable(scores, entry.column.id.split(".").pop()));
-  else cellDialog.append(el("p", { class: "muted" }, "This cell has no scores per image."));
+  if (entry.scores) {
+    const about = [`run ${entry.cell.run}`, `test set ${entry.cell.test}`, subjectName(entry.column)].filter(Boolean).join(", ");
+    cellDialog.append(el("h3", {}, `Scores per image: ${about}`), imageTable(entry.scores, entry.column.metric));
+  } else cellDialog.append(el("p", { class: "muted" }, "This cell has no scores per image."));
   cellDialog.showModal();
+  $("tr.own", cellDialog)?.scrollIntoView({ block: "nearest" });
   cellDialog.addEventListener("close", () => td.focus({ preventScroll: true }), { once: true });
 }
 

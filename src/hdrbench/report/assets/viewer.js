@@ -14,7 +14,7 @@ function field(label, control) { return el("label", {}, label, control); }
 function option(value, label) { return el("option", { value }, label); }
 
 function buildControls() {
-  ui.scene = el("select", {}, ...report.viewer.map((scene, index) => option(index, `${scene.scene} · ${scene.test} · ${scene.run}`)));
+  ui.scene = el("select", {}, ...report.viewer.map((scene, index) => option(index, [scene.scene, scene.test, scene.run.includes(", ") ? null : scene.run].filter(Boolean).join(" · "))));
   ui.mode = el("select", { "aria-label": "Tone" }, option("mu", "μ-law"), option("exposure", "Exposure, γ 2.2"));
   ui.ev = el("input", { type: "range", min: -4, max: 8, step: 0.1, value: 0, "aria-label": "Exposure in EV" });
   ui.evText = el("output", {}, "0.0 EV");
@@ -25,12 +25,47 @@ function buildControls() {
   ui.limit.value = String(viewer.limit);
   const zoom = [["−", 1 / 1.5, "Zoom out"], ["+", 1.5, "Zoom in"], ["Fit", 0, "Fit"]].map(([text, factor, title]) =>
     el("button", { type: "button", title, "aria-label": title, onclick: () => zoomAt(factor, 0.5, 0.5) }, text));
+  const steps = [["‹", -1, "Image before"], ["›", 1, "Image after"]].map(([text, by, title]) =>
+    el("button", { type: "button", title, "aria-label": title, onclick: () => step(by) }, text));
   ui.errorBar = el("div", { class: "v-bar" }, field("Error of", ui.subject), field("scale", ui.limit), legend());
   return [
-    el("div", { class: "v-bar" }, field("Scene", ui.scene), field("Tone", ui.mode), field("Exposure", ui.ev), ui.evText,
-      field(ui.same, "LDR at the same exposure"), field("Compare with", ui.other), ...zoom),
+    el("div", { class: "v-bar" }, field("Scene", ui.scene), (ui.tone = el("span", { class: "v-tone" }, field("Tone", ui.mode), field("Exposure", ui.ev), ui.evText,
+      (ui.sameField = field(ui.same, "LDR at the same exposure")))), field("Compare with", ui.other), ...zoom, ...steps),
     (ui.buttons = el("div", { class: "v-images", role: "group", "aria-label": "Image" })),
   ];
+}
+
+/** Group images whose labels share what stands before a colon, and shorten them by it: rows of [heading, [[image, label], …]]. */
+function imageRows(images) {
+  const parts = images.map((image) => /^(.+?): (.+)$/.exec(image.label) ?? [image.label, "", image.label]);
+  const rows = new Map();
+  images.forEach((image, i) => {
+    const alone = parts.filter((part) => part[1] === parts[i][1]).length < 2;
+    const head = alone ? "" : parts[i][1];
+    rows.set(head, [...(rows.get(head) ?? []), [image, alone ? image.label : parts[i][2]]]);
+  });
+  return [...rows];
+}
+
+function buildButtons() {
+  const button = ([image, label]) => {
+    const i = viewer.images.indexOf(image);
+    const whole = label === image.label ? null : image.label;
+    return el("button", { type: "button", "data-key": image.key, "aria-label": whole, title: whole, onclick: () => choose(i) }, i < 9 ? el("kbd", {}, i + 1) : null, label);
+  };
+  const rows = imageRows(viewer.images).map(([head, items]) => el("div", { class: "v-row" }, head ? el("b", {}, head) : null, el("div", { class: "v-buttons" }, ...items.map(button))));
+  ui.buttons.replaceChildren(...rows);
+  ui.buttons.classList.toggle("many", viewer.images.length > 9);
+}
+
+/** Hide the controls that act on nothing: without HDR images, or LDR ones of known exposure, there is no exposure to choose. */
+function hideIdleControls() {
+  const timed = viewer.images.some((image) => image.kind === "ldr" && image.exposure_time > 0);
+  viewer.tonal = timed || viewer.images.some((image) => image.kind === "hdr");
+  ui.tone.hidden = !viewer.tonal;
+  ui.sameField.hidden = !timed;
+  const exposure = viewer.tonal ? "[ and ] the exposure, " : "";
+  ui.help.textContent = `Keys 1 to 9 choose an image, comma and full stop the one before or after, ${exposure}+ and − the zoom, 0 fits. Click the image, then the wheel zooms; drag moves.`;
 }
 
 function legend() {
@@ -47,8 +82,8 @@ function buildStage() {
   ui.stage = el("div", { class: "v-stage" }, ui.canvas, ui.left, ui.right);
   ui.split = el("input", { type: "range", class: "v-split", min: 0, max: 1000, value: 500, "aria-label": "Place of the dividing line" });
   ui.read = el("div", { class: "v-read" });
-  const help = "Keys 1 to 9 change the image, [ and ] the exposure, + and − the zoom, 0 fits. Click the image, then the wheel zooms; drag moves.";
-  return [ui.stage, ui.split, ui.errorBar, el("div", { class: "v-foot" }, ui.read, el("p", { class: "v-help" }, help))];
+  ui.help = el("p", { class: "v-help" });
+  return [ui.stage, ui.split, ui.errorBar, el("div", { class: "v-foot" }, ui.read, ui.help)];
 }
 
 /* ---- state ---- */
@@ -74,16 +109,25 @@ async function loadScene(index) {
   const keep = viewer.other && viewer.images.some((image) => image.key === viewer.other) ? viewer.other : "";
   ui.other.replaceChildren(option("", "nothing"), ...viewer.images.map((image) => option(image.key, image.label)));
   viewer.other = ui.other.value = keep;
-  ui.buttons.replaceChildren(...viewer.images.map((image, i) => el("button", { type: "button", "data-key": image.key, onclick: () => choose(i) }, i < 9 ? el("kbd", {}, i + 1) : null, image.label)));
+  buildButtons();
+  hideIdleControls();
   fitStage();
 }
 
 function show(index) {
   if (!viewer.images[index]) return;
   viewer.shown = index;
-  $$("button", ui.buttons).forEach((button, i) => button.setAttribute("aria-pressed", String(i === index)));
+  for (const button of $$("button", ui.buttons)) {
+    const here = button.dataset.key === viewer.images[index].key;
+    button.setAttribute("aria-pressed", String(here));
+    const row = button.parentElement;
+    if (here) row.scrollLeft = button.offsetLeft - (row.clientWidth - button.offsetWidth) / 2;
+  }
   draw();
 }
+
+/** Show the image before or after the shown one, round and round. */
+function step(by) { choose((viewer.shown + by + viewer.images.length) % viewer.images.length); }
 
 /** Show an image because the reader asked for it, and keep that in the address. */
 function choose(index) {
@@ -92,6 +136,7 @@ function choose(index) {
 }
 
 function setExposure(ev) {
+  if (!viewer.tonal) return;
   viewer.settings.ev = Math.max(-4, Math.min(8, Math.round(ev * 10) / 10));
   viewer.settings.mode = ui.mode.value = "exposure";
   ui.ev.value = viewer.settings.ev;
@@ -252,7 +297,7 @@ function onViewerKey(event) {
   const away = box.bottom < 0 || box.top > innerHeight || cellDialog.open;
   if (away || event.ctrlKey || event.metaKey || event.altKey || event.target.matches('select, textarea, input[type="search"]')) return;
   const actions = { "[": () => setExposure(viewer.settings.ev - 0.5), "]": () => setExposure(viewer.settings.ev + 0.5),
-    "+": () => zoomAt(1.5, 0.5, 0.5), "-": () => zoomAt(1 / 1.5, 0.5, 0.5), 0: () => zoomAt(0, 0.5, 0.5) };
+    ",": () => step(-1), ".": () => step(1), "+": () => zoomAt(1.5, 0.5, 0.5), "-": () => zoomAt(1 / 1.5, 0.5, 0.5), 0: () => zoomAt(0, 0.5, 0.5) };
   if (/^[1-9]$/.test(event.key)) choose(Number(event.key) - 1);
   else if (actions[event.key]) actions[event.key]();
   else return;

@@ -1,9 +1,10 @@
 """What an image file claims about itself, read from its header without decoding a pixel.
 
-A header of a few bytes can claim a picture of terabytes, and a decoder believes it. Loaders ask here first, and also
-learn the bit depth, which a decoded image no longer tells.
+A header of a few bytes can claim a picture of terabytes, and a decoder believes it. The readers of `io` ask here first;
+loaders also learn the bit depth, which a decoded image no longer tells.
 """
 
+import io
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,8 +35,15 @@ class Header:
     bits: int | None
 
 
-def peek(path: Path) -> Header | None:
+def peek(path: Path, *, data: bytes | None = None) -> Header | None:
     """Read what a PNG, TIFF, JPEG, Radiance or OpenEXR file claims.
+
+    Parameters
+    ----------
+    path
+        An image file.
+    data
+        Its bytes, if they have been read.
 
     Returns
     -------
@@ -46,13 +54,13 @@ def peek(path: Path) -> Header | None:
     if parser is None:
         return None
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb") if data is None else io.BytesIO(data) as file:
             return parser(file)
-    except (OSError, ValueError, struct.error, containers.BrokenFileError):
+    except (OSError, ValueError, OverflowError, struct.error, containers.BrokenFileError):
         return None
 
 
-def guard(path: Path, *, bits: int | None = None) -> None:
+def guard(path: Path, *, bits: int | None = None, data: bytes | None = None) -> None:
     """Refuse a file whose header claims more pixels than any real image has, or another bit depth.
 
     Parameters
@@ -61,13 +69,15 @@ def guard(path: Path, *, bits: int | None = None) -> None:
         An image file.
     bits
         Expected bits per channel; ``None`` accepts any.
+    data
+        Its bytes, if they have been read.
 
     Raises
     ------
     ImageError
         The claim is absurd, or the bit depth is another.
     """
-    header = peek(path)
+    header = peek(path, data=data)
     if header is None:
         return
     if header.width * header.height > MOST_PIXELS:
@@ -91,9 +101,12 @@ def _jpeg(file: BinaryIO) -> Header:
     if file.read(2) != b"\xff\xd8":
         raise ValueError("no start marker")
     while True:
-        mark, kind, length = struct.unpack(">BBH", file.read(4))
+        mark, kind = struct.unpack(">BB", file.read(2))
         if mark != 0xFF:
             raise ValueError("no marker")
+        while kind == 0xFF:  # fill bytes
+            (kind,) = struct.unpack("B", file.read(1))
+        (length,) = struct.unpack(">H", file.read(2))
         # Frame headers, without the three tables whose numbers lie between theirs.
         if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
             bits, height, width = struct.unpack(">BHH", file.read(5))
@@ -102,46 +115,42 @@ def _jpeg(file: BinaryIO) -> Header:
 
 
 def _tiff(file: BinaryIO) -> Header:
-    head = file.read(8)
-    order = {b"II": "<", b"MM": ">"}[head[:2]] if head[:2] in (b"II", b"MM") else ""
-    if not order or struct.unpack(order + "H", head[2:4])[0] != 42:
-        raise ValueError("no classic TIFF")
-    file.seek(struct.unpack(order + "I", head[4:8])[0])
-    entries = [file.read(12) for _ in range(struct.unpack(order + "H", file.read(2))[0])]
+    head = file.read(16)
+    order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
+    version = struct.unpack(order + "H", head[2:4])[0] if order else 0
+    if version not in (42, 43):
+        raise ValueError("no TIFF")
+    # BigTIFF has wider numbers. Its place of the directory comes later.
+    number, counter, at = ("I", "H", 4) if version == 42 else ("Q", "Q", 8)
+    wide = struct.calcsize("<" + number)
+    file.seek(struct.unpack_from(order + number, head, at)[0])
+    (count,) = struct.unpack(order + counter, file.read(struct.calcsize("<" + counter)))
+    entry = struct.Struct(f"{order}HH{number}{wide}s")
+    entries = file.read(entry.size * min(count, 65535))
+    if len(entries) != entry.size * count:
+        raise ValueError("truncated")
     values = {}
-    for entry in entries:
-        tag, kind, count = struct.unpack(order + "HHI", entry[:8])
-        short = struct.unpack(order + "H", entry[8:10])[0]
-        place = struct.unpack(order + "I", entry[8:12])[0]
-        if tag == 258 and count > 2:  # depth per channel, kept elsewhere; the channels of our images agree
-            file.seek(place)
-            short = struct.unpack(order + "H", file.read(2))[0]
-        values[tag] = short if kind == 3 else place
+    for tag, kind, length, value in entry.iter_unpack(entries):
+        form = order + {3: "H", 16: "Q"}.get(kind, "I")
+        if tag == 258 and 2 * length > wide:  # depth per channel, kept elsewhere; the channels of our images agree
+            file.seek(struct.unpack(order + number, value)[0])
+            value = file.read(wide)
+        if tag in (256, 257, 258):
+            (values[tag],) = struct.unpack_from(form, value)
     if 256 not in values or 257 not in values:
         raise ValueError("no size")
     return Header(values[256], values[257], values.get(258, 1))
 
 
 def _radiance(file: BinaryIO) -> Header:
-    head = containers.radiance_header(file.read(65536))
+    head = containers.radiance_header(file.read())
     sizes = {axis[1]: size for axis, size in (head.first, head.second)}
     return Header(sizes["X"], sizes["Y"], None)
 
 
 def _exr(file: BinaryIO) -> Header:
-    if file.read(4) != b"v/1\x01":
-        raise ValueError("no OpenEXR magic")
-    head = file.read(65536)
-    at = 4
-    while head[at : at + 1] not in (b"", b"\0"):
-        name_end = head.index(b"\0", at)
-        kind_end = head.index(b"\0", name_end + 1)
-        length = struct.unpack("<i", head[kind_end + 1 : kind_end + 5])[0]
-        if head[at:name_end] == b"dataWindow":
-            left, top, right, bottom = struct.unpack("<4i", head[kind_end + 5 : kind_end + 21])
-            return Header(right - left + 1, bottom - top + 1, None)
-        at = kind_end + 5 + max(length, 0)
-    raise ValueError("no data window")
+    part = max(containers.exr_parts(file.read()), key=lambda part: part.width * part.height)
+    return Header(part.width, part.height, None)
 
 
 _PARSERS: dict[str, Callable[[BinaryIO], Header]] = {

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from hdrbench.datasets.headers import MOST_PIXELS, Header, guard, peek
 from hdrbench.errors import ImageError
+from hdrbench.imaging.headers import MOST_PIXELS, Header, guard, peek
 from hdrbench.imaging.io import write_hdr, write_ldr
 
 IMAGE = np.random.default_rng(2).random((7, 11, 3)).astype(np.float32)
@@ -51,6 +51,24 @@ def test_big_endian_tiff(tmp_path):
     data = b"MM\0*" + struct.pack(">I", 8) + body
     (tmp_path / "a.tif").write_bytes(data.ljust(80, b"\0") + struct.pack(">3H", 16, 16, 16))
     assert peek(tmp_path / "a.tif") == Header(11, 7, 16)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_big_tiff(tmp_path, order):
+    """Numbers of 64 bit; three depths of 16 bit lie in the entry itself."""
+    depths = struct.pack(order + "4H", 16, 16, 16, 0)
+    entries = [struct.pack(order + "HHQ", 256, 3, 1) + struct.pack(order + "HHHH", 11, 0, 0, 0)]
+    entries += [struct.pack(order + "HHQQ", 257, 16, 1, 7), struct.pack(order + "HHQ", 258, 3, 3) + depths]
+    head = (b"II+\0" if order == "<" else b"MM\0+") + struct.pack(order + "HHQQ", 8, 0, 16, 3)
+    (tmp_path / "a.tif").write_bytes(head + b"".join(entries))
+    assert peek(tmp_path / "a.tif") == Header(11, 7, 16)
+
+
+def test_jpeg_with_fill_bytes(tmp_path):
+    plain = cv2.imencode(".jpg", IMAGE * 255)[1].tobytes()
+    at = plain.index(b"\xff\xdb")
+    data = plain[:at] + b"\xff\xff" + plain[at:]
+    assert peek(tmp_path / "read.jpg", data=data) == Header(11, 7, 8)
 
 
 def test_jpeg_with_thumbnail(tmp_path):

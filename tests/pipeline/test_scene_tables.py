@@ -1,0 +1,168 @@
+"""Tables whose columns are runs and whose rows are scenes, numbers from elsewhere, and damaged scenes."""
+
+import copy
+import csv
+import json
+
+import pytest
+
+from hdrbench.datasets.judging import Survey
+from hdrbench.errors import DataMissingError, HdrbenchError
+from hdrbench.pipeline import data as data_module
+from hdrbench.pipeline.compare import compare
+from hdrbench.pipeline.data import prepare_data, stored_facts
+from hdrbench.pipeline.evaluate import evaluate
+from hdrbench.pipeline.needs import needed
+from hdrbench.pipeline.prepare import Prepared
+from hdrbench.pipeline.train import train
+from hdrbench.runs import resolve
+
+from .conftest import PAPER, write_checkout
+
+GROUP = {"train": "a", "test": "a", "protocol": "usme_hdr", "metrics": ["psnr_mu"]}
+TABLE = {
+    "id": "table1",
+    "number": "Table 1",
+    "title": "Scene by scene",
+    "reported": "reported/table1.csv",
+    "row_headers": ["Scene"],
+    "groups": [
+        GROUP | {"runs": ["naive"]},
+        GROUP
+        | {
+            "title": "by others",
+            "runs": ["naive"],
+            "printed": False,
+            "labels": ["Theirs"],
+            "elsewhere": {"reported": "reported/others.csv", "source": "Others 2020"},
+        },
+        GROUP | {"title": "spread", "statistic": "sd", "runs": ["naive"], "printed": False, "labels": ["sd"]},
+    ],
+    "rows": [
+        {"labels": ["Castle"], "scene": "Castle"},
+        {"labels": ["s1"], "scene": "s1"},
+        {"labels": ["Mean"], "average": True},
+        {"labels": ["All"], "printed": False},
+    ],
+}
+REPORTED = [["Scene", "Naive"], ["Castle", "20.0"], ["s1", "21.0"], ["Mean", "20.5"]]
+OTHERS = [["Scene", "Theirs"], ["Castle", "30.25"], ["s1", ""], ["Mean", ""], ["All", ""]]
+
+
+def write(folder, table=TABLE, others=OTHERS):
+    write_checkout(folder, paper=PAPER | {"tables": [table]}, reported=REPORTED)
+    with (folder / "replications/demo/reported/others.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(others)
+
+
+@pytest.fixture
+def scored(checkout):
+    """A checkout whose naive run is scored; returns the PSNR of s1 and s2."""
+    write(checkout)
+    facts = prepare_data("demo", "embedded", "a")
+    run = resolve("demo", "embedded", "a/naive")
+    train(run, facts, accelerator="cpu")
+    return json.loads(evaluate(run, "a", facts, needed("demo", run.id, "a")).read_text())["subjects"]["result"][
+        "metrics"
+    ]["psnr_mu"]
+
+
+def column(tables, index):
+    return [row["cells"][index] for row in tables["tables"][0]["rows"]]
+
+
+def test_rows_are_scenes_and_others_stand_in_for_the_papers(scored):
+    castle, named, mean, everything = column(compare("demo", "embedded"), 0)
+    assert castle["value"] == named["value"] == scored[0]
+    assert "scene 's1' stands in for 'Castle'" in castle["reason"]
+    assert named["reason"] is None
+    assert (castle["n"], castle["sd"], castle["reported"], castle["state"]) == (1, None, "20.0", "other_data")
+    assert mean["value"] == scored[0]
+    assert everything["value"] == pytest.approx(sum(scored) / 2)
+    assert everything["state"] == "not_reported"
+    assert castle["rank"] is None
+
+
+def test_numbers_from_elsewhere_are_called_so(scored):
+    tables = compare("demo", "embedded")
+    castle, named, *_ = column(tables, 1)
+    assert (castle["state"], castle["reported"]) == ("elsewhere", "30.25")
+    assert castle["reason"].startswith("printed by Others 2020")
+    assert castle["text"] == f"{scored[0]:.2f}"
+    assert named["state"] == "not_reported"
+    assert tables["tables"][0]["columns"][1]["elsewhere"] == "Others 2020"
+    assert "4 cells hold numbers" not in tables["verdict"]
+
+
+def test_standard_deviations_need_two_images(scored):
+    castle, *_, everything = column(compare("demo", "embedded"), 2)
+    assert castle["state"] == "not_computable"
+    assert everything["value"] == pytest.approx(abs(scored[0] - scored[1]) / 2)
+
+
+def test_under_comparable_data_nothing_stands_in(scored, checkout):
+    file = checkout / "replications/demo/params.yaml"
+    file.write_text(file.read_text().replace("comparable: false", "comparable: true"))
+    castle, named, mean, everything = column(compare("demo", "embedded"), 0)
+    assert castle["state"] == mean["state"] == "not_computable"
+    assert "no scene of the name 'Castle'" in castle["reason"]
+    assert named["value"] == scored[0]
+    assert everything["value"] is not None
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("groups", 0, "runs"), ["naiv"], "did you mean 'naive'"),
+        (("groups", 0, "metrics"), ["psnr_mu", "ssim_mu"], "columns that are runs show one metric"),
+        (("rows", 0, "run"), "naive", "both name a run"),
+        (("groups", 0, "labels"), ["x"], "its labels and numbers are in"),
+        (("groups", 1, "labels"), ["Their"], "columns are \\['Theirs'\\], but paper.yaml has \\['Their'\\]"),
+    ],
+)
+def test_tables_that_do_not_fit_are_one_line(checkout, path, value, message):
+    table = copy.deepcopy(TABLE)
+    *parents, last = path
+    place = table
+    for part in parents:
+        place = place[part]
+    place[last] = value
+    write(checkout, table)
+    with pytest.raises(HdrbenchError, match=message):
+        compare("demo", "embedded")
+
+
+def test_a_subject_under_two_protocols_is_refused(checkout):
+    table = copy.deepcopy(TABLE)
+    table["groups"][2]["protocol"] = "cevr"
+    write(checkout, table)
+    with pytest.raises(HdrbenchError, match="under two protocols, usme_hdr and cevr"):
+        needed("demo", "a/naive", "a")
+
+
+def damaged(usable, left_out, remarks=()):
+    return lambda name: Survey(usable, left_out, tuple(remarks), ())
+
+
+def test_a_damaged_scene_is_left_out_and_counted(checkout, monkeypatch):
+    state = damaged(
+        {"train": ("s1",), "test": ("s1", "s2")},
+        {"train": {"s2": "s2/1.tif: truncated"}, "test": {}},
+        ["extra.txt: unexpected"],
+    )
+    monkeypatch.setattr(data_module, "survey", state)
+    facts = prepare_data("demo", "embedded", "a")
+    assert facts["scenes"] == {"train": 1, "test": 2}
+    assert Prepared(facts, "train").names == ["s1"]
+    assert Prepared(facts, "test").names == ["s1", "s2"]
+    assert stored_facts("demo", "embedded", "a") == facts
+    role = compare("demo", "embedded")["profile"]["roles"][0]
+    assert role["left_out"] == {"train": {"s2": "s2/1.tif: truncated"}}
+    assert role["remarks"] == ["extra.txt: unexpected"]
+
+
+def test_a_split_without_any_usable_scene_is_missing_data(checkout, monkeypatch):
+    state = damaged({"train": (), "test": ("s1",)}, {"train": {"s1": "s1/1.tif: truncated"}, "test": {}})
+    monkeypatch.setattr(data_module, "survey", state)
+    with pytest.raises(DataMissingError, match=r"no usable scene in split 'train': s1/1.tif: truncated"):
+        prepare_data("demo", "embedded", "a")
