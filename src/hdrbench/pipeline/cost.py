@@ -32,9 +32,10 @@ def cost(method: str, options: dict[str, Any], task: str, size: tuple[int, int])
         ``params`` in millions; ``macs_thop``, thop's count, and ``macs_counted``, PyTorch's (convolutions and matrix
         products), in units of 1e9 multiply-adds.
     """
+    example = tasks.get(task).example  # imported first: modules make tensors of their own, which must not be on "meta"
+    methods.get(method)
     with torch.device("meta"):
-        network = methods.build(method, options)
-        inputs = tasks.get(task).example(*size)
+        network, inputs = methods.build(method, options), example(*size)
     if next(network.parameters(), None) is None:
         return {"params": 0.0, "macs_thop": 0.0, "macs_counted": 0.0}
     with FlopCounterMode(display=False) as counter:
