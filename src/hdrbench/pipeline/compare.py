@@ -163,10 +163,10 @@ def verdict(counts: Counter[str], comparable: bool, profile: str) -> str:
             f"{agree} of {judged} comparable cells agree with the paper, {counts['better']} are better and "
             f"{counts['worse']} worse; {absent} of {total} cells have no number here."
         )
+    counted = f"of the {judged} that do not depend on data (parameters, multiply-adds), {agree} agree with it; "
     return (
         f"Not a replication: profile '{profile}' uses other data than the paper. {apart} cells hold numbers that cannot "
-        f"be held against the paper's; of the {judged} that do not depend on data (parameters, multiply-adds), {agree} "
-        f"agree with it; {absent} of {total} cells have no number here."
+        f"be held against the paper's; {counted if judged else ''}{absent} of {total} cells have no number here."
     )
 
 
