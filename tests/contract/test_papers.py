@@ -24,6 +24,30 @@ SUMS = {
         "table1_mefb": (5, "4.7996"),
         "table2": (45, "42.7019"),
     },
+    "cevr": {
+        "figure2": (18, "316.2700"),
+        "table1": (126, "658.8830"),
+        "table2": (72, "1397.5800"),
+        "table3": (36, "673.0300"),
+        "table4": (4, "135.8600"),
+        "table5": (4, "131.8500"),
+    },
+    "multi_exposure_generation": {
+        "table2": (25, "408.1941"),
+        "table3": (30, "251.9419"),
+        "table4": (44, "503.0059"),
+        "table5": (6, "35.2976"),
+        "table6": (45, "626.4748"),
+        "table7": (18, "174.2667"),
+        "table8": (18, "143.2806"),
+        "table9": (60, "580.8026"),
+    },
+    "expocm": {
+        "inference_time": (5, "602.2800"),
+        "table1": (297, "3691.7139"),
+        "table2": (18, "164.3021"),
+        "table3": (24, "268.9647"),
+    },
 }
 
 
@@ -62,10 +86,12 @@ class TestEveryPaper:
                     assert runs.resolve(paper, profile, f"{role}/{name}").settings()["method"]
 
 
-@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize(
+    "paper", sorted(path.parent.name for path in (workspace.root() / "replications").glob("*/reported"))
+)
 def test_the_printed_numbers_have_not_changed(paper):
     """Sums over the printed tables, taken once from the paper's text: a digit that changes by accident changes a sum."""
-    home = workspace.replication(paper)
+    home = workspace.root() / "replications" / paper
     sums = {}
     for path in sorted((home / "reported").glob("*.csv")):
         with path.open(encoding="utf-8", newline="") as file:
