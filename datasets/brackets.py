@@ -21,6 +21,8 @@ for the scene's name.
     [height, width]; depth of the LDR files; the code value that becomes 1. Null means any, any, and the full range.
 """
 
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,15 +126,41 @@ def _scene_folder(card: "Card", split: str, scene: str) -> Path:
 
 
 def _ldr_paths(card: "Card", folder: Path) -> list[Path]:
-    found = scenes.in_order(folder.glob(scenes.fill(card.options["ldr"], folder.name)))
-    paths = [path for path in found if path.suffix.lower() in LDR_SUFFIXES and not _ignored(card, path)]
+    pattern = scenes.fill(card.options["ldr"], folder.name)
+    paths = [p for p in scenes.in_order(folder.glob(pattern)) if _is_frame(card, p)]
+    if any(not scenes.is_text(path.name) and _is_frame(card, path) for path in folder.glob(pattern)):
+        raise HdrbenchError(scenes.name_problems(folder)[0])
     count = card.options["count"]
     if len(paths) < 2 or count not in (None, len(paths)):
         fix = "remove the extra ones" if count and len(paths) > count else f"get the scene again from {card.homepage}"
+        other_case = [p.name for p in scenes.in_order(folder.iterdir()) if p not in paths and _nearly(p.name, pattern)]
+        if other_case and (count is None or len(paths) < count):
+            fix = f"rename {', '.join(other_case)}, whose capital or small letters differ"
         raise DataMissingError(
             f"{folder}: {len(paths)} files match '{card.options['ldr']}', expected {count or 'at least 2'}; {fix}"
         )
+    if card.options["exposures"] is None:
+        _require_all_numbers(card, folder, paths)
     return paths
+
+
+def _is_frame(card: "Card", path: Path) -> bool:
+    return path.suffix.lower() in LDR_SUFFIXES and not _ignored(card, path)
+
+
+def _nearly(name: str, pattern: str) -> bool:
+    return fnmatchcase(name.lower(), pattern.lower())
+
+
+def _require_all_numbers(card: "Card", folder: Path, paths: Sequence[Path]) -> None:
+    """Refuse frames 1 to k of which some are missing; where exposures are unknown only their numbers can tell."""
+    if not all(path.stem.isascii() and path.stem.isdigit() for path in paths):
+        return
+    numbers = {int(path.stem) for path in paths}
+    missing = sorted(set(range(1, max(numbers))) - numbers)
+    if 0 < len(missing) < len(numbers):  # numbers that begin far from 1 are a camera's
+        named = ", ".join(map(str, missing))
+        raise DataMissingError(f"{folder}: frame {named} of {max(numbers)} is missing; get it from {card.homepage}")
 
 
 def _one(card: "Card", split: str, scene: str, pattern: str, what: str) -> Path:
@@ -196,7 +224,7 @@ def _extra(card: "Card", split: str, scene: str, known: list[Path]) -> list[str]
         patterns = [card.options[key] for key in ("ldr", "hdr", "exposures") if isinstance(card.options[key], str)]
         known = [path for pattern in patterns for path in folder.glob(scenes.fill(pattern, scene))]
     extra = [p for p in scenes.in_order(folder.iterdir()) if p not in known and not _ignored(card, p)]
-    return [f"{path}: {_UNEXPECTED}" for path in extra]
+    return [*(f"{path}: {_UNEXPECTED}" for path in extra), *scenes.name_problems(folder)]
 
 
 _UNEXPECTED = "unexpected; remove it, or list it under 'ignored' in the card"
@@ -207,10 +235,25 @@ def split_problems(card: "Card", split: str) -> list[str]:
     folder, place = _split_folder(card, split), card.options["splits"][split]
     links = link_problems(folder)
     if isinstance(place, str):
-        return [*(f"{path}: {_UNEXPECTED}" for path in _stray(card, folder)), *links]
+        fix = f"get it from {card.homepage}, or remove the file"
+        orphans = [f"{path}: has no scene {folder / name}; {fix}" for name, path in _orphans(card, split)]
+        return [*(f"{path}: {_UNEXPECTED}" for path in _stray(card, folder)), *orphans, *links]
     there = scene_names(card, split)
     missing = [folder / name for name in place["scenes"] if name not in there]
     return [*(f"{path}: the scene is missing; get it from {card.homepage}" for path in missing), *links]
+
+
+def _orphans(card: "Card", split: str) -> list[tuple[str, Path]]:
+    """List the references and labels in a split's folder whose scenes are not there, with these."""
+    patterns = [pattern for key in ("hdr", "label") if (pattern := card.options[key]) is not None]
+    there, folder = set(scene_names(card, split)), _split_folder(card, split)
+    return [
+        (scene, path)
+        for pattern in patterns
+        if pattern.startswith("{split}/") and "{scene}" in pattern
+        for scene, path in scenes.match_template(folder, pattern.removeprefix("{split}/")).items()
+        if scene not in there
+    ]
 
 
 def _stray(card: "Card", folder: Path) -> list[Path]:

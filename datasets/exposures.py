@@ -26,8 +26,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hdrbench.datasets.scenes import in_order
 from hdrbench.errors import DataMissingError, HdrbenchError, unknown
-from hdrbench.imaging.stack import MOST_STOPS, ExposureList, exif_exposures, listed_exposures
+from hdrbench.imaging.stack import MOST_STOPS, ExposureList, exif_exposures, listed_exposures, require_list
 
 if TYPE_CHECKING:
     from hdrbench.datasets.catalog import Card
@@ -109,7 +110,7 @@ def only(card: "Card", folder: Path, pattern: str, what: str) -> Path:
     HdrbenchError
         There are several.
     """
-    found = sorted(folder.glob(pattern))
+    found = in_order(folder.glob(pattern))
     if not found:
         raise DataMissingError(f"{folder / pattern}: the {what} is missing; get the scene again from {card.homepage}")
     if len(found) > 1:
@@ -189,6 +190,7 @@ def _exposures(card: "Card", folder: Path, paths: Sequence[Path]) -> tuple[Path,
         return folder, exif_exposures(paths)
     if isinstance(source, str):
         text = only(card, folder, source, "exposure text")
+        require_list(text)
         try:
             return text, listed_exposures(ExposureList(text, UNITS[unit]), paths)
         except DataMissingError:

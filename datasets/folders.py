@@ -103,6 +103,7 @@ def load_scene(card: "Card", split: str, scene: str) -> Scene:
 def _load(card: "Card", split: str, scene: str, path: Path) -> Scene:
     if card.options["content"] == "photos":
         return Scene(scene, (open_ldr(path, bits=None, divisor=None),), (1.0,), None)
+    scenes.require_regular(path)
     guard(path)
     radiance = np.maximum(read_hdr(path, allow_negative=True), 0.0).astype(np.float64)
     if not radiance.max() > 0:
@@ -124,6 +125,7 @@ def scene_problems(card: "Card", split: str, scene: str) -> list[Problem]:
     except HdrbenchError as error:
         return [Problem(str(error))]
     try:
+        scenes.require_regular(path)
         guard(path)
         if card.options["content"] == "photos":
             open_ldr(path, bits=None, divisor=None)
@@ -135,9 +137,13 @@ def scene_problems(card: "Card", split: str, scene: str) -> list[Problem]:
 
 
 def split_problems(card: "Card", split: str) -> list[str]:
-    """Name the links that lead nowhere or back."""
+    """Name the links that lead nowhere or back, and names not in UTF-8."""
     top = scenes.require_folder(card, card.options["folder"], *_parts(card, split))
-    return [line for place, _, _ in os.walk(top) for line in link_problems(Path(place))]
+    found = []
+    for place, below, _ in os.walk(top):
+        below[:] = filter(scenes.is_text, below)
+        found += link_problems(Path(place))
+    return found
 
 
 def survey(card: "Card") -> Survey:

@@ -8,6 +8,7 @@ scene)``, the files that are read; and ``survey(card)``, which `survey_scenes` m
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ import numpy as np
 
 from hdrbench.datasets.exposures import Claim
 from hdrbench.datasets.scene import Image
-from hdrbench.datasets.scenes import Names, in_order, open_hdr, open_ldr
+from hdrbench.datasets.scenes import Names, in_order, name_problems, open_hdr, open_ldr
 from hdrbench.errors import HdrbenchError, ImageError
+from hdrbench.imaging.headers import MOST_PIXELS, peek
 from hdrbench.imaging.io import require_same_size
 from hdrbench.imaging.stack import contradiction, sample
 
@@ -87,7 +89,7 @@ class Wanted:
     label_bits
         Depth of the display-referred reference; ``None`` accepts any.
     brightening
-        Whether the last LDR image must be brighter than the first, as in a bracket whose order is known.
+        Whether no LDR image may be darker than the one before, as in a bracket whose order is known.
     """
 
     bits: int | None
@@ -111,10 +113,14 @@ class Images:
 def image_problems(card: "Card", images: Images, wanted: Wanted, claim: Claim | None = None) -> list[Problem]:
     """Decode the images of a scene once, one after the other, and compare sizes, levels and the claimed exposures."""
     again = f"get the scene again from {card.homepage}"
+    paths = [*images.ldrs, *filter(None, (images.hdr, images.label))]
+    claimed = _claimed_sizes(paths) if wanted.size is not None else {}
+    if not all(_fits(size, wanted) for size in claimed):
+        return _size_problems(claimed, images, wanted, again)
     found: list[Problem] = []
     sizes: dict[tuple[int, int], Path] = {}
     samples: list[Image] = []
-    for path in (*images.ldrs, *filter(None, (images.hdr, images.label))):
+    for path in paths:
         try:
             image = _open(path, images, wanted)
         except ImageError as error:
@@ -126,17 +132,49 @@ def image_problems(card: "Card", images: Images, wanted: Wanted, claim: Claim | 
         elif path == images.hdr and wanted.hdr_most is not None and (top := image.max()) > wanted.hdr_most:
             text = f"{path}: reaches {top:.4g}; expected 1 = saturation of the shortest exposure"
             found.append(Problem(f"{text}; correct hdr_scale of the card, or {again}"))
+    found += _size_problems(sizes, images, wanted, again)
+    if found:
+        return found
+    return _copies(images.ldrs, samples, again) or (
+        _exposure_problems(images.ldrs, samples, claim, again) if wanted.brightening else []
+    )
+
+
+def _claimed_sizes(paths: Sequence[Path]) -> dict[tuple[int, int], Path]:
+    """Read the sizes from the headers, so that nothing is decoded in vain; headers that say nothing do not count."""
+    sizes: dict[tuple[int, int], Path] = {}
+    for path in paths:
+        header = peek(path) if path.is_file() else None
+        # An absurd claim is refused when the image is opened, in words of its own.
+        if header is not None and header.width * header.height <= MOST_PIXELS:
+            sizes.setdefault((header.height, header.width), path)
+    return sizes
+
+
+def _fits(size: tuple[int, int], wanted: Wanted) -> bool:
+    return wanted.size is None or list(size) == list(wanted.size)
+
+
+def _size_problems(sizes: dict[tuple[int, int], Path], images: Images, wanted: Wanted, again: str) -> list[Problem]:
     try:
         require_same_size({str(path): np.empty((*size, 0)) for size, path in sizes.items()})
     except ImageError as error:
-        return [*found, Problem(f"{error}; {again}")]
-    for height, width in sizes:
-        if wanted.size is not None and [height, width] != list(wanted.size):
-            expected = f"{wanted.size[1]}x{wanted.size[0]}"
-            found.append(Problem(f"{images.ldrs[0].parent}: images are {width}x{height}, expected {expected}; {again}"))
-    if found or not wanted.brightening:
-        return found
-    return _exposure_problems(images.ldrs, samples, claim, again)
+        return [Problem(f"{error}; {again}")]
+    wrong = [size for size in sizes if not _fits(size, wanted)]
+    if wanted.size is None or not wrong:
+        return []
+    (height, width), expected = wrong[0], f"{wanted.size[1]}x{wanted.size[0]}"
+    return [Problem(f"{images.ldrs[0].parent}: images are {width}x{height}, expected {expected}; {again}")]
+
+
+def _copies(ldrs: Sequence[Path], samples: Sequence[Image], again: str) -> list[Problem]:
+    """Find a frame that is there twice, whatever the order of the frames."""
+    seen: dict[bytes, Path] = {}
+    for path, image in zip(ldrs, samples, strict=True):
+        first = seen.setdefault(image.tobytes(), path)
+        if first != path:
+            return [Problem(f"{path}: is the same picture as {first.name}, so an exposure is missing; {again}")]
+    return []
 
 
 def _open(path: Path, images: Images, wanted: Wanted) -> Image:
@@ -150,10 +188,13 @@ def _open(path: Path, images: Images, wanted: Wanted) -> Image:
 def _exposure_problems(
     ldrs: Sequence[Path], samples: Sequence[Image], claim: Claim | None, again: str
 ) -> list[Problem]:
-    if samples[-1].mean(dtype=np.float64) <= samples[0].mean(dtype=np.float64):
-        return [
-            Problem(f"{ldrs[-1]}: should be brighter than {ldrs[0].name}, but is not; restore the names, or {again}")
-        ]
+    levels = [float(image.mean(dtype=np.float64)) for image in samples]
+    frames = list(zip(ldrs, levels, strict=True))
+    # The ends first: if they are exchanged, the whole bracket is, and that is worth saying.
+    for (first, dark), (second, light) in ((frames[0], frames[-1]), *pairwise(frames)):
+        if light <= dark:
+            wrong = f"{second}: should be brighter than {first.name}, but is not"
+            return [Problem(f"{wrong}; restore the names, or {again}")]
     if claim is None or not all(map(math.isfinite, claim.times)):
         return []
     text = contradiction(claim.times, samples, claim.other)
@@ -161,8 +202,8 @@ def _exposure_problems(
 
 
 def link_problems(folder: Path) -> list[str]:
-    """Name the symbolic links in a folder that lead nowhere, or back to the folder itself."""
-    found = []
+    """Name the entries of a folder that cannot be followed: names not in UTF-8, links to nowhere, links back."""
+    found = name_problems(folder)
     above = {folder.resolve(), *folder.resolve().parents}
     for path in in_order(folder.iterdir()):
         if not path.is_symlink():

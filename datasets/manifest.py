@@ -146,10 +146,14 @@ def read_manifest(path: Path) -> dict[str, str]:
     Raises
     ------
     HdrbenchError
-        A line is not what ``sha256sum`` writes.
+        It is not text in UTF-8, or a line is not what ``sha256sum`` writes.
     """
     found: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise HdrbenchError(f"{path}: is not text in UTF-8; delete the file to write it anew") from None
+    for number, line in enumerate(text.splitlines(), start=1):
         digest, mark, relative = line.partition("  ")
         if not mark or len(digest) != 64 or not relative:
             raise HdrbenchError(f"{path}: line {number} is not '<sha256>  <path>'; delete the file to write it anew")

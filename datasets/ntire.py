@@ -79,6 +79,7 @@ def coded_reference(card: "Card", split: str, scene: str) -> Image:
         (H, W, 3) float32 RGB >= 0, gamma-coded; where it is below 1 it is what an ideal medium frame would hold.
     """
     paths = _files(card, split, scene)
+    scenes.require_regular(paths["gt"])
     guard(paths["gt"], bits=16)
     codes = open_ldr(paths["gt"], bits=16, divisor=None) * np.float64(65535)
     return (codes / _ratio(paths)).astype(np.float32)
@@ -144,6 +145,7 @@ def split_problems(card: "Card", split: str) -> list[str]:
     extra = [p for p in files if p not in known and not any(map(p.match, card.options["ignored"]))]
     return [
         *(f"{path}: unexpected; remove it, or list it under 'ignored' in the card" for path in extra),
+        *(line for place in inside[1:] for line in scenes.name_problems(place)),
         *link_problems(holder),
     ]
 

@@ -125,8 +125,10 @@ def scene_problems(card: "Card", split: str, scene: str) -> list[Problem]:
 
 
 def split_problems(card: "Card", split: str) -> list[str]:
-    """Name the links that lead nowhere."""
+    """Name the links that lead nowhere, and names not in UTF-8."""
+    folder, templates = scenes.require_folder(card, card.options["folder"]), card.options["pairs"][split]
     folders = {path.parent for side in _sides(card, split) for path in side.values()}
+    folders |= {scenes.holder(folder, templates[side]) for side in ("ldr", "hdr")}
     return [line for folder in sorted(folders) for line in link_problems(folder)]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from hdrbench.datasets import catalog
 from hdrbench.datasets.scene import Image, Scene
+from hdrbench.datasets.survey import survey
 from hdrbench.errors import HdrbenchError
 
 if TYPE_CHECKING:
@@ -30,13 +31,16 @@ class Preview:
     shown
         Scenes that are shown, as ``split/scene``.
     left_out
-        Scenes that could not be loaded, with the reason.
+        Scenes that cannot be used, with the reason.
+    remarks
+        Lines about the rest, such as splits that are missing.
     """
 
     png: Path
     html: Path
     shown: tuple[str, ...]
     left_out: dict[str, str]
+    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,11 @@ def preview(name: str, folder: Path, *, count: int = 6) -> Preview:
     DataMissingError
         The data are not on this machine.
     """
-    card = catalog.card(name)
-    rows, left_out = _rows(name, list(card.splits), count)
+    card, found = catalog.card(name), survey(name)
+    rows = _rows(name, {split: scenes for split, scenes in found.usable.items() if scenes}, count)
+    left_out = {f"{split}/{scene}": line for split, lines in found.left_out.items() for scene, line in lines.items()}
     if not rows:
-        first = next(iter(left_out.values()), "it has no scenes")
+        first = next(iter((*left_out.values(), *found.remarks)), "it has no scenes")
         raise HdrbenchError(f"{name}: no scene can be shown: {first}")
     png, html = folder / f"{name}.png", folder / f"{name}.html"
     try:
@@ -76,23 +81,15 @@ def preview(name: str, folder: Path, *, count: int = 6) -> Preview:
         _sheet(card.title, rows).savefig(png, dpi=100)
     except OSError as error:
         raise HdrbenchError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
-    return Preview(png, html, tuple(row.title for row in rows), left_out)
+    return Preview(png, html, tuple(row.title for row in rows), left_out, found.remarks)
 
 
-def _rows(name: str, splits: list[str], count: int) -> tuple[list[_Row], dict[str, str]]:
-    rows: list[_Row] = []
-    left_out: dict[str, str] = {}
-    share = max(count // len(splits), 1)
-    for split in splits:
-        scenes = catalog.scene_names(name, split)
-        picks = sorted({round(i) for i in np.linspace(0, len(scenes) - 1, min(share, len(scenes)))}) if scenes else []
-        for index in picks:
-            title = f"{split}/{scenes[index]}"
-            try:
-                rows.append(_row(title, catalog.load_scene(name, split, scenes[index])))
-            except HdrbenchError as error:
-                left_out[title] = str(error)
-    return rows[: max(count, 1)], left_out
+def _rows(name: str, usable: dict[str, tuple[str, ...]], count: int) -> list[_Row]:
+    picks = []
+    for split, scenes in usable.items():
+        share = min(max(count // len(usable), 1), len(scenes))
+        picks += [(split, scenes[i]) for i in sorted({round(i) for i in np.linspace(0, len(scenes) - 1, share)})]
+    return [_row(f"{split}/{scene}", catalog.load_scene(name, split, scene)) for split, scene in picks[: max(count, 1)]]
 
 
 def _row(title: str, scene: Scene) -> _Row:

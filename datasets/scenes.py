@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hdrbench.datasets.catalog import Card
 
 Names = Callable[["Card", str], list[str]]
+Used = Callable[["Card", str, str], list[Path]]
 
 # A folder's time tells of every file that came or went, but in ticks, so only one that is 2 s old can be trusted.
 SETTLED = 2 * 10**9
@@ -35,8 +36,21 @@ def natural(name: str) -> list[str | int]:
 
 
 def in_order(paths: Iterable[Path]) -> list[Path]:
-    """Sort paths so that numbers in them count as numbers; hidden files are left out."""
-    return sorted((p for p in paths if not p.name.startswith(".")), key=lambda p: (natural(p.as_posix()), p.as_posix()))
+    """Sort paths so that numbers in them count as numbers; hidden files, and names not in UTF-8, are left out."""
+    kept = (p for p in paths if not p.name.startswith(".") and is_text(p.name))
+    return sorted(kept, key=lambda p: (natural(p.as_posix()), p.as_posix()))
+
+
+def is_text(name: str) -> bool:
+    """Tell whether a file's name is UTF-8; another can be neither printed nor written to a record."""
+    return not any("\udc80" <= character <= "\udcff" for character in name)
+
+
+def name_problems(folder: Path) -> list[str]:
+    """Name the entries of a folder whose names are not UTF-8, as those of old archives may be."""
+    found = sorted(p.name for p in folder.iterdir() if not is_text(p.name))
+    shown = (os.fsencode(name).decode("utf-8", "backslashreplace") for name in found)
+    return [f"{folder / name}: its name is not UTF-8, so it is left out; rename it" for name in shown]
 
 
 def require_folder(card: "Card", *parts: str) -> Path:
@@ -81,7 +95,7 @@ def _matches(folder: Path, template: str) -> dict[str, Path]:
     found = {}
     for path in in_order(folder.glob(f"{before}*{after}")):
         matched = pattern.fullmatch(path.relative_to(folder).as_posix())
-        if matched:
+        if matched and is_text(matched["scene"]):
             found[matched["scene"]] = path
     return found
 
@@ -101,8 +115,25 @@ def fill(template: str, scene: str) -> str:
 
 
 def is_name(scene: str) -> bool:
-    """Tell whether a scene's name is a plain name, which cannot lead out of its folder."""
-    return scene not in ("", ".", "..") and "/" not in scene
+    """Tell whether a scene's name is a plain name in UTF-8, which cannot lead out of its folder."""
+    return scene not in ("", ".", "..") and "/" not in scene and is_text(scene)
+
+
+def require_regular(path: Path) -> None:
+    """Refuse what is there but is no regular file: to open a pipe would wait for ever.
+
+    Raises
+    ------
+    ImageError
+        It is a pipe, a device or a folder.
+    """
+    if path.exists() and not path.is_file():
+        raise ImageError(f"{path}: is not a regular file; put the file itself there")
+
+
+def holder(folder: Path, template: str) -> Path:
+    """Find the folder whose entries a template names by ``{scene}``."""
+    return folder / template.partition("{scene}")[0].rpartition("/")[0]
 
 
 def open_ldr(path: Path, *, bits: int | None, divisor: float | None) -> Image:
@@ -113,6 +144,7 @@ def open_ldr(path: Path, *, bits: int | None, divisor: float | None) -> Image:
     ImageError
         As `hdrbench.imaging.io.read_ldr`; or the header claims an absurd size or another bit depth.
     """
+    require_regular(path)
     guard(path, bits=bits)
     return read_ldr(path, divisor=divisor)
 
@@ -132,6 +164,7 @@ def open_hdr(path: Path, *, divisor: float = 1.0) -> Image:
     ImageError
         As `hdrbench.imaging.io.read_hdr`; or the header claims an absurd size.
     """
+    require_regular(path)
     guard(path)
     image = _open_array_image(path) if path.suffix.lower() == ".npy" else read_hdr(path)
     return image if divisor == 1 else (image / np.float32(divisor)).astype(np.float32)
@@ -152,6 +185,7 @@ def open_array(path: Path, shape: tuple[int | None, ...]) -> np.ndarray:
     ImageError
         The file is missing, damaged, of another shape, or holds something other than finite numbers.
     """
+    require_regular(path)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
@@ -180,7 +214,7 @@ def sub_folders(folder: Path) -> list[Path]:
     return [p for p in in_order(folder.iterdir()) if p.is_dir() and not (p.is_symlink() and p.resolve() in above)]
 
 
-def fingerprint_scenes(card: "Card", names: Names, used: Callable[["Card", str, str], list[Path]]) -> dict[str, Any]:
+def fingerprint_scenes(card: "Card", names: Names, used: Used) -> dict[str, Any]:
     """Identify the content: a digest of exactly the files that are read, and of the card's options.
 
     Scenes of which a file is missing or unreadable count by name, so that a damaged set has a fingerprint too, which
@@ -190,17 +224,44 @@ def fingerprint_scenes(card: "Card", names: Names, used: Callable[["Card", str, 
     paths: list[Path] = []
     incomplete: list[str] = []
     for split, found in scenes.items():
-        for scene in found:
-            try:
-                mine = used(card, split, scene)
-            except HdrbenchError:
-                mine = []
-            if mine and all(path.is_file() and os.access(path, os.R_OK) for path in mine):
-                paths += mine
-            else:
-                incomplete.append(f"{split}/{scene}")
+        whole, lacking = _readable_files(card, split, found, used)
+        paths += whole
+        incomplete += lacking
+    facts = _identified(card, paths, card.splits, incomplete)
+    return {**facts, "scenes": {split: len(s) for split, s in scenes.items()}}
+
+
+def fingerprint_split(card: "Card", names: Names, used: Used, split: str) -> dict[str, Any]:
+    """Identify the content of one split as `fingerprint_scenes` does that of all; the others need not be there.
+
+    Raises
+    ------
+    DataMissingError
+        The split cannot be listed.
+    """
+    paths, incomplete = _readable_files(card, split, names(card, split), used)
+    return _identified(card, paths, split, incomplete)
+
+
+def _readable_files(card: "Card", split: str, scenes: list[str], used: Used) -> tuple[list[Path], list[str]]:
+    """Find the files of the complete scenes, and the other scenes as ``split/scene``."""
+    paths: list[Path] = []
+    incomplete: list[str] = []
+    for scene in scenes:
+        try:
+            mine = used(card, split, scene)
+        except HdrbenchError:
+            mine = []
+        if mine and all(path.is_file() and os.access(path, os.R_OK) for path in mine):
+            paths += mine
+        else:
+            incomplete.append(f"{split}/{scene}")
+    return paths, incomplete
+
+
+def _identified(card: "Card", paths: list[Path], of: Any, incomplete: list[str]) -> dict[str, Any]:
     content = files.digest(files.data_root(), paths)
     # The options decide what the files mean: divisor, unit of the exposures, which file is which.
-    meaning = [content["digest"], card.options, card.splits, *([incomplete] if incomplete else [])]
+    meaning = [content["digest"], card.options, of, *([incomplete] if incomplete else [])]
     digest = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
-    return {"name": card.name, **content, "digest": digest, "scenes": {split: len(s) for split, s in scenes.items()}}
+    return {"name": card.name, **content, "digest": digest}

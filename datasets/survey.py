@@ -4,7 +4,7 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from hdrbench.datasets import catalog
+from hdrbench.datasets import catalog, scenes
 from hdrbench.datasets.judging import Survey, one_line
 from hdrbench.errors import HdrbenchError
 
@@ -35,6 +35,32 @@ def survey(name: str) -> Survey:
     return loader.survey(card) if hasattr(loader, "survey") else _whole(name, card)
 
 
+def fingerprint(name: str, split: str) -> dict[str, Any]:
+    """Identify the content of one split, alike on every machine that has the same files.
+
+    Where the scenes of all splits are generated together it is `hdrbench.datasets.catalog.fingerprint`.
+
+    Returns
+    -------
+    dict
+        ``name``; ``digest``, a SHA-256 of exactly the files of the split and of the card's options; number of ``files``
+        and of ``bytes``.
+
+    Raises
+    ------
+    HdrbenchError
+        There is no such data set or split, or its card is wrong.
+    DataMissingError
+        The split is not on this machine; that says nothing of the others.
+    """
+    card = catalog.card(name)
+    loader = loader_of(card)
+    if not hasattr(loader, "used"):
+        return catalog.fingerprint(name)
+    catalog.scene_names(name, split)  # refuses a wrong card and an unknown split
+    return scenes.fingerprint_split(card, loader.scene_names, loader.used, split)
+
+
 def _require_scenes(name: str, card: "Card") -> None:
     """Raise what keeps the scenes of every split from being listed."""
     errors = []
@@ -55,12 +81,12 @@ def _whole(name: str, card: "Card") -> Survey:
     remarks: list[str] = []
     for split in card.splits:
         try:
-            scenes = catalog.scene_names(name, split)
+            names = catalog.scene_names(name, split)
         except HdrbenchError as error:
-            scenes = []
+            names = []
             remarks.append(str(error))
-        usable[split] = () if problems else tuple(scenes)
-        left_out[split] = dict.fromkeys(scenes, one_line(card, problems)) if problems else {}
+        usable[split] = () if problems else tuple(names)
+        left_out[split] = dict.fromkeys(names, one_line(card, problems)) if problems else {}
     return Survey(usable, left_out, tuple(dict.fromkeys(remarks)), tuple(dict.fromkeys((*problems, *remarks))))
 
 

@@ -20,11 +20,11 @@ for command in (cli_images.score, cli_images.merge, cli_images.fuse, cli_images.
     app.command()(command)
 
 
-def _data_facts(paper: str, profile: str, role: str) -> dict[str, Any]:
-    """Read what `data prepare` wrote; run it if that is missing, or was written for other data."""
-    from hdrbench.pipeline.data import prepare_data, stored_facts
+def _data_facts(paper: str, profile: str, role: str, split: str) -> dict[str, Any]:
+    """Read what `data prepare` wrote of a split; run it if that is missing, or was written for other data."""
+    from hdrbench.pipeline.data import of_split, prepare_data, stored_facts
 
-    return stored_facts(paper, profile, role) or prepare_data(paper, profile, role)
+    return of_split(stored_facts(paper, profile, role) or prepare_data(paper, profile, role), split)
 
 
 @app.command()
@@ -51,7 +51,7 @@ def train(
     with recorded(resolved, "train"):
         from hdrbench.pipeline.train import train as start
 
-        facts = _data_facts(paper, resolved.profile_name, resolved.role)
+        facts = _data_facts(paper, resolved.profile_name, resolved.role, "train")
         count = int(devices) if devices.isdigit() else devices
         print(start(resolved, facts, accelerator=accelerator, devices=count))
 
@@ -77,7 +77,7 @@ def evaluate(
     with recorded(resolved, f"evaluate-{test}"):
         from hdrbench.pipeline.evaluate import evaluate as start
 
-        print(start(resolved, test, _data_facts(paper, resolved.profile_name, test), wanted))
+        print(start(resolved, test, _data_facts(paper, resolved.profile_name, test, "test"), wanted))
 
 
 @app.command()
@@ -106,7 +106,7 @@ def showcase(paper: Paper, profile: ProfileName = None) -> None:
     name = profile_name(profile)
     shown = [resolve(paper, name, run) for run in load(paper).showcase]
     test = shown_on(paper, shown[0].id)
-    print(make(shown, test, _data_facts(paper, name, test)))
+    print(make(shown, test, _data_facts(paper, name, test, "test")))
 
 
 @app.command()

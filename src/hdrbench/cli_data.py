@@ -104,6 +104,8 @@ def data_preview(
     made = preview(name, out, count=count)
     for scene, reason in made.left_out.items():
         print(f"left out: {scene}: {reason}", file=sys.stderr)
+    for remark in made.remarks:
+        print(remark, file=sys.stderr)
     print(made.png)
     print(made.html)
 
@@ -114,4 +116,10 @@ def data_prepare(paper: Paper, role: Role, profile: ProfileName = None) -> None:
     from hdrbench.pipeline.data import prepare_data
 
     facts = prepare_data(paper, profile_name(profile), role)
-    print(f"{role}: {facts['dataset']}, {facts['scenes']}, fingerprint {facts['digest'][:12]}")
+    for split, about in facts["splits"].items():
+        without = f", {len(about['left_out'])} left out" if about["left_out"] else ""
+        print(
+            f"{role}: {facts['dataset']}, {split}: {about['scenes']} scenes{without}, fingerprint {about['digest'][:12]}"
+        )
+        for scene, reason in about["left_out"].items():
+            print(f"left out: {scene}: {reason}", file=sys.stderr)

@@ -5,9 +5,9 @@ Where a table is the other way round, its columns are runs and its rows the scen
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, FiniteFloat, PositiveInt
 
 from hdrbench import protocol
 from hdrbench.errors import HdrbenchError, unknown
@@ -29,7 +29,7 @@ COUNTS = ("macs_thop", "macs_counted", "params")
 class Tolerance(Strict):
     """How far a replicated number may lie from the printed one, and why."""
 
-    value: float
+    value: Annotated[FiniteFloat, Field(ge=0)]
     reason: str
 
 
@@ -44,7 +44,8 @@ class Group(Strict):
     """Neighbouring columns that share a heading, a training set, a test set, a protocol and what is scored.
 
     It lists metrics, or costs, or one metric and the runs that are its columns. `subject` is what is scored of a result,
-    a name that the task gives it. Columns that the paper does not print carry their own labels.
+    a name that the task gives it. Columns that the paper does not print carry their own labels. `not_computable` is the
+    reason why nobody but the authors can measure the columns, such as a proprietary tool.
     """
 
     title: str | None = None
@@ -59,6 +60,7 @@ class Group(Strict):
     printed: bool = True
     labels: list[str] = []
     elsewhere: Elsewhere | None = None
+    not_computable: str | None = None
 
     @property
     def columns(self) -> list[tuple[str, str | None]]:
@@ -158,6 +160,8 @@ def _check_paper(paper: Paper, runs: Replication, metrics: Collection[str]) -> N
         missing = [role for role in paper.roles if role not in profile.data]
         if missing:
             raise HdrbenchError(f"profile '{profile_name}' in params.yaml names no data set for '{missing[0]}'")
+    if not runs.showcase:
+        raise HdrbenchError("params.yaml: showcase names no run, and the page's pictures need one")
     ids = [table.id for table in paper.tables]
     for table in paper.tables:
         if ids.count(table.id) > 1:
@@ -165,6 +169,11 @@ def _check_paper(paper: Paper, runs: Replication, metrics: Collection[str]) -> N
         for row in table.rows:
             if len(row.labels) != len(table.row_headers):
                 raise HdrbenchError(f"{table.id}: row {row.labels} needs {len(table.row_headers)} labels")
+            if sum(map(bool, (row.run, row.scene, row.average))) > 1:
+                raise HdrbenchError(f"{table.id}: row {row.labels} is one of run, scene and average, not several")
+        twice = [scene for scene in table.scenes if table.scenes.count(scene) > 1]
+        if twice:
+            raise HdrbenchError(f"{table.id}: two rows are of scene '{twice[0]}'")
 
 
 def _check_group(paper: Paper, runs: Replication, metrics: Collection[str], table: Table, group: Group) -> None:

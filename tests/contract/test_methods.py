@@ -9,7 +9,14 @@ from hdrbench import methods
 from hdrbench.errors import HdrbenchError
 
 REFERENCES = (Path(__file__).parents[2] / "REFERENCES.bib").read_text()
-SMALL = {"usme_hdr": {"width": 4}, "unsupervised_fusion": {"width_divisor": 16}}
+SMALL = {
+    "usme_hdr": {"width": 4},
+    "unsupervised_fusion": {"width_divisor": 16},
+    "cevr": {"width_divisor": 16},
+    "multi_exposure_generation": {"width_divisor": 16},
+    "expandnet": {"width": 4},
+    "expocm": {"width": 4},
+}
 RECONSTRUCT = [name for name in methods.names() if methods.get(name).reconstruct is not None]
 FUSE = [name for name in methods.names() if methods.get(name).fuse is not None]
 

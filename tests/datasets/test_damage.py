@@ -1,5 +1,6 @@
 """What happens to real downloads: each damage gives one clear line, and the other scenes stay usable."""
 
+import os
 import struct
 import zlib
 
@@ -7,9 +8,9 @@ import numpy as np
 import pytest
 from tiny_sets import RADIANCE, SIZE, frame, make
 
-from hdrbench.datasets import catalog
-from hdrbench.datasets.survey import info, survey
-from hdrbench.errors import DataMissingError, ImageError
+from hdrbench.datasets import catalog, judging
+from hdrbench.datasets.survey import fingerprint, info, survey
+from hdrbench.errors import DataMissingError, HdrbenchError, ImageError
 from hdrbench.imaging.io import write_hdr, write_ldr
 
 HUGE = 100_000
@@ -318,3 +319,78 @@ def test_an_empty_folder_is_not_complete(name, tmp_path, monkeypatch):
     monkeypatch.setenv("HDRBENCH_DATA", str(tmp_path))
     (tmp_path / catalog.card(name).options["folder"]).mkdir(parents=True)
     assert any("holds no scene" in problem for problem in catalog.verify(name))
+
+
+def test_neighbours_that_are_exchanged(tmp_path, monkeypatch):
+    make("sice", tmp_path, monkeypatch)
+    folder = tmp_path / "sice/Dataset_Part1/1"
+    for old, new in (("5", "z"), ("6", "5"), ("z", "6")):
+        (folder / f"{old}.JPG").rename(folder / f"{new}.JPG")
+    only_problem("sice", folder / "6.JPG", "should be brighter than 5.JPG, but is not")
+    assert left_out("sice") == {"train/1"}
+
+
+def test_copy_of_a_frame(scene):
+    (scene / "262A2616.tif").write_bytes((scene / "262A2615.tif").read_bytes())
+    only_problem("kalantari", scene / "262A2616.tif", "is the same picture as 262A2615.tif")
+    check_others()
+
+
+def test_black_frame_between_others(scene):
+    write_ldr(scene / "262A2616.tif", np.zeros((*SIZE, 3)), bits=16)
+    only_problem("kalantari", scene / "262A2616.tif", "should be brighter than 262A2615.tif, but is not")
+    check_others()
+
+
+def test_size_is_told_by_the_header_alone(scene, monkeypatch):
+    for path in (*scene.glob("*.tif"), scene / "HDRImg.hdr"):
+        path.unlink()
+    for k, time in enumerate((1, 4, 16)):
+        write_ldr(scene / f"{k}.tif", frame(time)[:, :-2], bits=16)
+    write_hdr(scene / "HDRImg.hdr", RADIANCE[:, :-2])
+    opened, open_ldr = [], judging.open_ldr
+    monkeypatch.setattr(judging, "open_ldr", lambda path, **how: opened.append(path) or open_ldr(path, **how))
+    only_problem("kalantari", scene, f"images are {SIZE[1] - 2}x{SIZE[0]}, expected {SIZE[1]}x{SIZE[0]}")
+    assert opened
+    assert not [path for path in opened if path.parent == scene]
+
+
+PIPES = [
+    ("kalantari", "kalantari/Training/001/262A2616.tif"),
+    ("kalantari", "kalantari/Training/001/HDRImg.hdr"),
+    ("kalantari", "kalantari/Training/001/exposure.txt"),
+    ("folder_of_brackets", "brackets/my café #1/IMG_1.JPG"),
+    ("ntire2021_hdr", "ntire2021_hdr/training/000000/gt.png"),
+    ("ntire2021_hdr", "ntire2021_hdr/training/000000/exposures.npy"),
+    ("santos2020_pairs", "santos2020_pairs/0001.exr"),
+    ("folder_of_maps", "maps/night.hdr"),
+    ("folder_of_photos", "photos/b.png"),
+]
+
+
+@pytest.mark.parametrize(("name", "path"), PIPES)
+def test_pipe_is_never_opened(name, path, tmp_path, monkeypatch):
+    """To open it would wait for ever."""
+    card = make(name, tmp_path, monkeypatch)
+    (tmp_path / path).unlink()
+    os.mkfifo(tmp_path / path)
+    only_problem(name, tmp_path / path, "is not a regular file")
+    (left,) = left_out(name)
+    split, scene = left.split("/")
+    with pytest.raises(HdrbenchError, match="is not a regular file"):
+        catalog.load_scene(name, split, scene)
+    for each in card.splits:
+        fingerprint(name, each)
+
+
+def test_exposure_text_that_is_none(scene):
+    (scene / "exposure.txt").write_bytes(b"0\n2\n4\n" + b"#" * 2**16)
+    only_problem("kalantari", scene / "exposure.txt", "is larger than 65536 bytes, so it is no list of exposures")
+    check_others()
+
+
+def test_ending_in_capitals(scene):
+    (scene / "262A2616.tif").rename(scene / "262A2616.TIF")
+    problems = catalog.verify("kalantari")
+    assert problems[0].startswith(f"{scene}: 2 files match '*.tif', expected 3; rename 262A2616.TIF")
+    check_others()

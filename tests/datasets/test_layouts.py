@@ -218,3 +218,40 @@ def test_options_that_contradict_each_other(changes, words, tmp_path, monkeypatc
     make("folder_of_brackets", tmp_path, monkeypatch, **changes)
     with pytest.raises(HdrbenchError, match=words):
         catalog.verify("folder_of_brackets")
+
+
+@pytest.mark.parametrize("number", [1, 7])
+def test_gap_among_numbered_frames(number, tmp_path, monkeypatch):
+    make("sice", tmp_path, monkeypatch)
+    folder = tmp_path / "sice/Dataset_Part1/1"
+    (folder / f"{number}.JPG").unlink()
+    (line,) = catalog.verify("sice")
+    assert line.startswith(f"{folder}: frame {number} of 11 is missing; get it from")
+    assert set(survey("sice").left_out["train"]) == {"1"}
+    with pytest.raises(DataMissingError, match=f"frame {number} of 11 is missing"):
+        catalog.load_scene("sice", "train", "1")
+
+
+def test_numbers_of_a_camera_are_no_gap(tmp_path, monkeypatch):
+    make("sice", tmp_path, monkeypatch)
+    for path in list((tmp_path / "sice/Dataset_Part1/1").iterdir()):
+        path.rename(path.with_stem(str(int(path.stem) * 2 + 2600)))
+    assert catalog.verify("sice") == []
+
+
+def test_label_without_a_scene(tmp_path, monkeypatch):
+    make("sice", tmp_path, monkeypatch)
+    path = tmp_path / "sice/Dataset_Part1/Label/3.JPG"
+    put(path, frame(2))
+    (line,) = survey("sice").remarks
+    assert line.startswith(f"{path}: has no scene {tmp_path}/sice/Dataset_Part1/3; get it from")
+    assert survey("sice").counts() == "train 2 of 2, test 1 of 1"
+
+
+def test_copy_where_the_order_is_unknown(tmp_path, monkeypatch):
+    make("mefb", tmp_path, monkeypatch)
+    folder = tmp_path / "mefb/input/Night"
+    (folder / "Night_B.JPG").write_bytes((folder / "Night_A.jpg").read_bytes())
+    line = survey("mefb").left_out["test"]["Night"]
+    assert line.startswith(f"{folder / 'Night_B.JPG'}: is the same picture as Night_A.jpg")
+    assert survey("mefb").counts() == "test 2 of 3, unsupervised_fusion_table1 2 of 2"

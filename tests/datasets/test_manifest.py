@@ -1,4 +1,4 @@
-"""Checksums that a user can keep, and contact sheets."""
+"""Checksums that a user can keep, contact sheets, and names that neither can hold."""
 
 import errno
 import os
@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from hdrbench import cli_data
 from hdrbench.datasets import catalog, manifest
 from hdrbench.datasets.preview import preview
+from hdrbench.datasets.survey import fingerprint, survey
 from hdrbench.errors import HdrbenchError
 
 
@@ -192,3 +193,63 @@ def test_preview_of_nothing_usable(kalantari):
         path.write_bytes(b"")
     with pytest.raises(HdrbenchError, match=r"kalantari: no scene can be shown: .*is empty"):
         preview("kalantari", kalantari / "sheets")
+
+
+LATIN_1 = b"Gr\xf6\xdfe"
+
+
+def rename(old, new):
+    """Rename within a folder, to a name in bytes; some file systems hold none but UTF-8."""
+    try:
+        os.rename(old, os.fsencode(old.parent) + b"/" + new)
+    except OSError as error:
+        pytest.skip(f"this file system refuses names that are not UTF-8 ({error.strerror})")
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "old", "new", "usable"),
+    [
+        ("kalantari", "test", "kalantari/Test/Größe", LATIN_1, 1),
+        ("ntire2021_hdr", "train", "ntire2021_hdr/training/000000", LATIN_1, 0),
+        ("hdr_real", "test", "hdr_real/R_CVPR2020_testing/1", LATIN_1, 1),
+        ("santos2020_pairs", "test", "santos2020_pairs/0001.png", LATIN_1 + b".png", 0),
+        ("folder_of_photos", "test", "photos/in town", LATIN_1, 1),
+        ("folder_of_maps", "test", "maps/night.hdr", LATIN_1 + b".hdr", 1),
+    ],
+)
+def test_name_that_is_not_utf8(name, split, old, new, usable, tmp_path, monkeypatch):
+    card = make(name, tmp_path, monkeypatch)
+    assert manifest.verify_full(name).written
+    rename(tmp_path / old, new)
+    found = survey(name)
+    shown = str((tmp_path / old).parent / "Gr\\xf6\\xdfe")
+    (line,) = [text for text in found.remarks if text.startswith(shown)]
+    assert line.endswith(": its name is not UTF-8, so it is left out; rename it")
+    assert len(found.usable[split]) == usable
+    for text in (*found.problems, *catalog.scene_names(name, split), *manifest.verify_full(name).problems):
+        text.encode("utf-8")
+    for each in card.splits:
+        assert len(fingerprint(name, each)["digest"]) == 64
+    catalog.fingerprint(name)
+    if any(found.usable.values()):
+        assert preview(name, tmp_path / "out").remarks == found.remarks
+
+
+def test_frame_whose_name_is_not_utf8_costs_its_scene(tmp_path, monkeypatch):
+    make("sice", tmp_path, monkeypatch)
+    folder = tmp_path / "sice/Dataset_Part1/1"
+    rename(folder / "7.JPG", LATIN_1 + b".JPG")
+    found = survey("sice")
+    assert found.left_out["train"]["1"].startswith(f"{folder}/Gr\\xf6\\xdfe.JPG: its name is not UTF-8")
+    assert found.counts() == "train 1 of 2, test 1 of 1"
+    with pytest.raises(HdrbenchError, match="is not UTF-8"):
+        catalog.load_scene("sice", "train", "1")
+
+
+def test_preview_shows_usable_scenes_of_the_splits_that_are_there(kalantari):
+    (kalantari / "kalantari/Training/001/262A2616.tif").write_bytes(b"")
+    (kalantari / "kalantari/Test").rename(kalantari / "away")
+    made = preview("kalantari", kalantari / "out")
+    assert made.shown == ("train/002 (16x12)",)
+    assert set(made.left_out) == {"train/001"}
+    assert "Test is missing" in made.remarks[0]

@@ -8,7 +8,7 @@ import pytest
 from tiny_sets import RADIANCE, frame, make, put, put_hdr
 
 from hdrbench.datasets import catalog, folders, judging, manifest
-from hdrbench.datasets.survey import loader_of, survey
+from hdrbench.datasets.survey import fingerprint, loader_of, survey
 from hdrbench.errors import DataMissingError, HdrbenchError
 
 
@@ -315,3 +315,34 @@ def test_the_camera_of_a_folder_is_checked_first(tmp_path, monkeypatch):
     card = make("folder_of_maps", tmp_path, monkeypatch, camera={"response": "gamma:2.2"})
     with pytest.raises(HdrbenchError, match="camera option 'bits' is missing"):
         folders.survey(card)
+
+
+def test_fingerprint_of_a_split_covers_its_own_files_only(tmp_path, monkeypatch):
+    make("kalantari", tmp_path, monkeypatch)
+    before = {split: fingerprint("kalantari", split) for split in ("train", "test")}
+    assert set(before["test"]) == {"name", "digest", "files", "bytes"}
+    assert before["test"]["files"] == 2 * 5
+    assert before["train"]["digest"] != before["test"]["digest"]
+    path = tmp_path / "kalantari/Test/Barbeque Day/HDRImg.hdr"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x07")
+    assert fingerprint("kalantari", "train") == before["train"]
+    assert fingerprint("kalantari", "test")["digest"] != before["test"]["digest"]
+    path.unlink()
+    assert fingerprint("kalantari", "test")["files"] == 5
+    (tmp_path / "kalantari/Test").rename(tmp_path / "away")
+    assert fingerprint("kalantari", "train") == before["train"]
+    with pytest.raises(DataMissingError, match="Test is missing"):
+        fingerprint("kalantari", "test")
+    with pytest.raises(HdrbenchError, match="unknown split of kalantari 'tset'"):
+        fingerprint("kalantari", "tset")
+
+
+def test_fingerprint_of_a_split_of_generated_scenes_is_that_of_the_set():
+    assert fingerprint("embedded_a", "test") == catalog.fingerprint("embedded_a")
+
+
+def test_fingerprint_of_a_split_follows_the_options(tmp_path, monkeypatch):
+    make("kalantari", tmp_path, monkeypatch)
+    before = fingerprint("kalantari", "test")
+    make("kalantari", tmp_path, monkeypatch, divisor=65535)
+    assert fingerprint("kalantari", "test")["digest"] != before["digest"]

@@ -353,3 +353,31 @@ def test_a_sample_is_small_and_a_small_image_is_its_own():
     large, small = np.zeros((3991, 5991, 3), np.float32), np.ones((12, 16, 3), np.float32)
     assert stack.SAMPLES / 2 < np.prod(stack.sample(large).shape[:2]) < 2 * stack.SAMPLES
     np.testing.assert_array_equal(stack.sample(small), small)
+
+
+def test_frames_between_the_ends_brighten_too(tmp_path):
+    for name, level in (("a.png", 0.1), ("b.png", 0.5), ("c.png", 0.3), ("d.png", 0.8)):
+        write_frame(tmp_path / name, level)
+    (tmp_path / "stops.txt").write_text("0 1 2 3")
+    with pytest.raises(HdrbenchError, match=r"c\.png: should be brighter than .*b\.png, exposed 1\.0 stops less"):
+        read_bracket([tmp_path], ExposureList(tmp_path / "stops.txt", "stops"))
+
+
+@pytest.mark.parametrize("name", ["b.png", "stops.txt"])
+def test_pipes_are_never_opened(name, tmp_path):
+    """To open one would wait for ever."""
+    for frame, level in (("a.png", 0.1), ("b.png", 0.5)):
+        write_frame(tmp_path / frame, level)
+    (tmp_path / "stops.txt").write_text("0 1")
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(HdrbenchError, match=f"{name}: is not a regular file"):
+        read_bracket([tmp_path], ExposureList(tmp_path / "stops.txt", "stops"))
+
+
+def test_list_that_is_far_too_long(tmp_path):
+    for frame, level in (("a.png", 0.1), ("b.png", 0.5)):
+        write_frame(tmp_path / frame, level)
+    (tmp_path / "stops.txt").write_text("0 1\n" + "#" * 2**16)
+    with pytest.raises(HdrbenchError, match="is larger than 65536 bytes"):
+        read_bracket([tmp_path], ExposureList(tmp_path / "stops.txt", "stops"))

@@ -6,7 +6,7 @@ import pytest
 from hdrbench.errors import DataMissingError, HdrbenchError
 from hdrbench.pipeline.cells import Measured, decimals, judge, measured_cell, ranks
 from hdrbench.pipeline.compare import compare
-from hdrbench.pipeline.data import prepare_data, stored_facts, write_digests
+from hdrbench.pipeline.data import data_file, of_split, prepare_data, stored_facts, write_digests
 from hdrbench.pipeline.evaluate import evaluate
 from hdrbench.pipeline.failures import recorded
 from hdrbench.pipeline.needs import count_costs, needed
@@ -76,8 +76,8 @@ def test_a_page_is_built_from_nothing_and_then_fills(checkout, monkeypatch):
     facts = prepare_data("demo", "embedded", "a")
     for name in ("a/small", "a/naive"):
         run = resolve("demo", "embedded", name)
-        train(run, facts, accelerator="cpu")
-        evaluate(run, "a", facts, needed("demo", run.id, "a"))
+        train(run, of_split(facts, "train"), accelerator="cpu")
+        evaluate(run, "a", of_split(facts, "test"), needed("demo", run.id, "a"))
     count_costs("demo")
     tables = compare("demo", "embedded")
     found = cells(tables)
@@ -100,8 +100,8 @@ def test_a_metric_that_cannot_score_a_scene_fails_alone(checkout):
     facts = prepare_data("demo", "embedded", "a")
     run = resolve("demo", "embedded", "a/naive")
     wanted = {"result": Wanted(("psnr_mu", "ms_ssim_l"), "usme_hdr")}
-    train(run, facts, accelerator="cpu")
-    record = json.loads(evaluate(run, "a", facts, wanted).read_text())["subjects"]["result"]
+    train(run, of_split(facts, "train"), accelerator="cpu")
+    record = json.loads(evaluate(run, "a", of_split(facts, "test"), wanted).read_text())["subjects"]["result"]
     assert set(record["metrics"]) == {"psnr_mu"}
     assert "176" in record["failed"]["ms_ssim_l"]
 
@@ -121,6 +121,58 @@ def test_missing_data_and_failures_are_states(checkout, monkeypatch):
     assert (cell["state"], cell["reason"]) == ("data_missing", "folder Training is missing")
     with pytest.raises(DataMissingError, match=r"folder Training is missing .*hdrbench data verify tiny_a"):
         prepare_data("demo", "embedded", "a")
+
+
+def test_columns_that_need_a_proprietary_tool_say_so(checkout):
+    reason = "proprietary tool (substitute shown)"
+    write_checkout(checkout, paper=changed(PAPER, ["tables", 0, "groups", 0, "not_computable"], reason))
+    cell = cells(compare("demo", "embedded"))["Ours", "PSNR-μ"]
+    assert (cell["state"], cell["reason"], cell["reported"]) == ("not_computable", reason, "30.10")
+    with pytest.raises(HdrbenchError, match="ask for no metric of run 'a/small'"):
+        needed("demo", "a/small", "a")
+
+
+def test_damaged_facts_are_made_anew(checkout):
+    facts = prepare_data("demo", "embedded", "a")
+    data_file("demo", "embedded", "a").write_text('{"data":1')
+    assert stored_facts("demo", "embedded", "a") is None
+    assert prepare_data("demo", "embedded", "a") == facts == stored_facts("demo", "embedded", "a")
+
+
+def test_other_code_that_makes_the_data_is_told(checkout, monkeypatch):
+    from hdrbench.pipeline import lookup
+
+    facts = prepare_data("demo", "embedded", "a")
+    run = resolve("demo", "embedded", "a/naive")
+    train(run, of_split(facts, "train"), accelerator="cpu")
+    evaluate(run, "a", of_split(facts, "test"), needed("demo", run.id, "a"))
+    assert cells(compare("demo", "embedded"))["Naive", "PSNR-μ"]["reason"] is None
+    monkeypatch.setattr(lookup, "data_code", lambda dataset, task: "other")
+    reason = cells(compare("demo", "embedded"))["Naive", "PSNR-μ"]["reason"]
+    assert reason.startswith("code that makes the training data and code that makes the test data changed")
+
+
+def test_scores_of_another_run_are_not_taken(checkout):
+    facts = prepare_data("demo", "embedded", "a")
+    run = resolve("demo", "embedded", "a/naive")
+    train(run, of_split(facts, "train"), accelerator="cpu")
+    file = evaluate(run, "a", of_split(facts, "test"), needed("demo", run.id, "a"))
+    file.write_text(file.read_text().replace('"run": "a/naive"', '"run": "a/small"'))
+    assert "holds the scores of run 'a/small'" in cells(compare("demo", "embedded"))["Naive", "PSNR-μ"]["reason"]
+
+
+def test_a_method_that_refuses_a_scene_is_one_line(checkout, monkeypatch):
+    from hdrbench.pipeline.tasks import single_image
+
+    def refuse(*_):
+        raise ValueError("expected light")
+
+    facts = prepare_data("demo", "embedded", "a")
+    run = resolve("demo", "embedded", "a/naive")
+    train(run, of_split(facts, "train"), accelerator="cpu")
+    monkeypatch.setattr(single_image, "apply", refuse)
+    with pytest.raises(HdrbenchError, match="run 'a/naive', scene 's1': expected light"):
+        evaluate(run, "a", of_split(facts, "test"), needed("demo", run.id, "a"))
 
 
 def test_code_digests_name_every_run(checkout):
@@ -156,6 +208,7 @@ def changed(source, path, value):
         (["tables", 0, "groups", 0, "protocol"], "usme", "paper.yaml: .*did you mean 'usme_hdr'"),
         (["tables", 0, "id"], "../evil", "at 'tables.0.id'"),
         (["tables", 0, "rows", 2, "labels"], ["a", "b"], "needs 1 labels"),
+        (["tolerances", "psnr_mu", "value"], float("nan"), "finite number"),
         (["tolerances", "psnr_mus"], {"value": 1, "reason": "x"}, "did you mean 'psnr_mu'"),
         (["roles", "c"], "set C", "names no data set for 'c'"),
         (["tables", 0, "groups", 0, "title"], "B", "column groups"),
@@ -181,6 +234,10 @@ def test_a_broken_paper_is_one_line_that_says_where(checkout, path, value, messa
         (["profiles", "embeded"], PARAMS["profiles"]["embedded"], "did you mean 'embedded'"),
         (["runs", "a", "small", "methods"], "x", "did you mean 'method'"),
         (["showcase"], ["a/smal"], "did you mean 'a/small'"),
+        (["showcase"], [], "showcase names no run"),
+        (["task"], "single_images", "params.yaml: .*did you mean 'single_image'"),
+        (["runs", "a", "naive", "method"], "gamma_liner", "params.yaml: run 'a/naive': .*did you mean 'gamma_linear'"),
+        (["runs", "a", "naive", "objective"], {"terms": []}, "has nothing to train, so no objective"),
         (["profiles", "embedded", "options"], {"usme_hrd": {}}, "did you mean 'usme_hdr'"),
         (["profiles", "embedded", "seed"], -1, "greater than or equal to 0"),
         (["profiles", "embedded", "training", "learning_rate"], float("inf"), "finite number"),
@@ -205,8 +262,8 @@ def test_damaged_scores_are_a_state_of_their_own_cells(checkout, edit, reason):
     facts = prepare_data("demo", "embedded", "a")
     for name in ("a/small", "a/naive"):
         run = resolve("demo", "embedded", name)
-        train(run, facts, accelerator="cpu")
-        file = evaluate(run, "a", facts, needed("demo", run.id, "a"))
+        train(run, of_split(facts, "train"), accelerator="cpu")
+        file = evaluate(run, "a", of_split(facts, "test"), needed("demo", run.id, "a"))
     file.write_text(edit(file.read_text()))
     (checkout / "results/demo/costs.json").write_text("[1]")
     (checkout / "results/demo/embedded/viewer").mkdir()
@@ -222,8 +279,8 @@ def test_damaged_scores_are_a_state_of_their_own_cells(checkout, edit, reason):
 def test_scores_of_other_data_settings_or_options_are_not_passed_off_as_current(checkout):
     facts = prepare_data("demo", "embedded", "a")
     run = resolve("demo", "embedded", "a/naive")
-    train(run, facts, accelerator="cpu")
-    evaluate(run, "a", facts, needed("demo", run.id, "a"))
+    train(run, of_split(facts, "train"), accelerator="cpu")
+    evaluate(run, "a", of_split(facts, "test"), needed("demo", run.id, "a"))
     count_costs("demo")
     write_checkout(checkout, params=changed(PARAMS, ["profiles", "embedded", "seed"], 1))
     assert "settings changed" in cells(compare("demo", "embedded"))["Naive", "PSNR-μ"]["reason"]

@@ -10,7 +10,7 @@ from hdrbench.datasets.judging import Survey
 from hdrbench.errors import DataMissingError, HdrbenchError
 from hdrbench.pipeline import data as data_module
 from hdrbench.pipeline.compare import compare
-from hdrbench.pipeline.data import prepare_data, stored_facts
+from hdrbench.pipeline.data import of_split, prepare_data, stored_facts
 from hdrbench.pipeline.evaluate import evaluate
 from hdrbench.pipeline.needs import needed
 from hdrbench.pipeline.prepare import Prepared
@@ -61,10 +61,10 @@ def scored(checkout):
     write(checkout)
     facts = prepare_data("demo", "embedded", "a")
     run = resolve("demo", "embedded", "a/naive")
-    train(run, facts, accelerator="cpu")
-    return json.loads(evaluate(run, "a", facts, needed("demo", run.id, "a")).read_text())["subjects"]["result"][
-        "metrics"
-    ]["psnr_mu"]
+    train(run, of_split(facts, "train"), accelerator="cpu")
+    return json.loads(evaluate(run, "a", of_split(facts, "test"), needed("demo", run.id, "a")).read_text())["subjects"][
+        "result"
+    ]["metrics"]["psnr_mu"]
 
 
 def column(tables, index):
@@ -81,13 +81,14 @@ def test_rows_are_scenes_and_others_stand_in_for_the_papers(scored):
     assert everything["value"] == pytest.approx(sum(scored) / 2)
     assert everything["state"] == "not_reported"
     assert castle["rank"] is None
+    assert mean["reason"] == "over the scenes that stand in for the paper's"
 
 
 def test_numbers_from_elsewhere_are_called_so(scored):
     tables = compare("demo", "embedded")
     castle, named, *_ = column(tables, 1)
     assert (castle["state"], castle["reported"]) == ("elsewhere", "30.25")
-    assert castle["reason"].startswith("printed by Others 2020")
+    assert castle["reason"].startswith("printed by Others 2020; measured on other data")
     assert castle["text"] == f"{scored[0]:.2f}"
     assert named["state"] == "not_reported"
     assert tables["tables"][0]["columns"][1]["elsewhere"] == "Others 2020"
@@ -115,7 +116,9 @@ def test_under_comparable_data_nothing_stands_in(scored, checkout):
     [
         (("groups", 0, "runs"), ["naiv"], "did you mean 'naive'"),
         (("groups", 0, "metrics"), ["psnr_mu", "ssim_mu"], "columns that are runs show one metric"),
-        (("rows", 0, "run"), "naive", "both name a run"),
+        (("rows", 0, "run"), "naive", "both name a run|one of run, scene and average"),
+        (("rows", 0, "average"), True, "one of run, scene and average"),
+        (("rows", 1, "scene"), "Castle", "two rows are of scene 'Castle'"),
         (("groups", 0, "labels"), ["x"], "its labels and numbers are in"),
         (("groups", 1, "labels"), ["Their"], "columns are \\['Theirs'\\], but paper.yaml has \\['Their'\\]"),
     ],
@@ -152,13 +155,41 @@ def test_a_damaged_scene_is_left_out_and_counted(checkout, monkeypatch):
     )
     monkeypatch.setattr(data_module, "survey", state)
     facts = prepare_data("demo", "embedded", "a")
-    assert facts["scenes"] == {"train": 1, "test": 2}
-    assert Prepared(facts, "train").names == ["s1"]
-    assert Prepared(facts, "test").names == ["s1", "s2"]
+    assert {split: about["scenes"] for split, about in facts["splits"].items()} == {"train": 1, "test": 2}
+    assert Prepared(of_split(facts, "train"), "train").names == ["s1"]
+    assert Prepared(of_split(facts, "test"), "test").names == ["s1", "s2"]
     assert stored_facts("demo", "embedded", "a") == facts
     role = compare("demo", "embedded")["profile"]["roles"][0]
+    assert role["scenes"] == {"train": 1, "test": 2}
     assert role["left_out"] == {"train": {"s2": "s2/1.tif: truncated"}}
     assert role["remarks"] == ["extra.txt: unexpected"]
+
+
+def test_a_test_image_that_changes_trains_nothing_again(checkout, monkeypatch):
+    before = prepare_data("demo", "embedded", "a")
+    monkeypatch.setattr(data_module, "fingerprint", lambda name, split: {"digest": split * 16})
+    after = prepare_data("demo", "embedded", "a")
+    assert after["splits"]["train"]["digest"] == "train" * 16
+    monkeypatch.setattr(
+        data_module, "fingerprint", lambda name, split: {"digest": ("x" if split == "test" else split) * 16}
+    )
+    changed = prepare_data("demo", "embedded", "a")
+    assert changed["splits"]["train"] == after["splits"]["train"]
+    assert changed["splits"]["test"] != after["splits"]["test"] != before["splits"]["test"]
+
+
+def test_a_set_without_its_training_part_can_be_tested_on(checkout, monkeypatch):
+    def only_test(name, split):
+        if split == "train":
+            raise DataMissingError("folder Training is missing")
+        return {"digest": "t" * 64}
+
+    monkeypatch.setattr(data_module, "fingerprint", only_test)
+    facts = prepare_data("demo", "embedded", "a")
+    assert list(facts["splits"]) == ["test"]
+    assert of_split(facts, "test")["digest"] == "t" * 64
+    with pytest.raises(DataMissingError, match="has no split 'train' here"):
+        of_split(facts, "train")
 
 
 def test_a_split_without_any_usable_scene_is_missing_data(checkout, monkeypatch):

@@ -73,6 +73,19 @@ def test_images_are_reduced_only_where_it_is_asked_for_and_they_are_larger():
     assert np.array_equal(kept["over"], scene.ldrs[-1])
 
 
+def test_reduced_white_stays_white():
+    """The areas of 2047 pixels do not divide evenly, and the mean of ones may round to more than 1."""
+    white = exposure_fusion.reduce(np.ones((64, 2047, 3), np.float32), 1200)
+    assert white.max() <= 1
+    assert white.min() > 0.999  # OpenCV weighs the last column a little less
+
+
+@pytest.mark.parametrize("longest_side", [0, -5, True, 20.5, float("nan")])
+def test_a_size_that_is_none_is_refused(longest_side):
+    with pytest.raises(HdrbenchError, match="expected at least 16 pixels, or null"):
+        exposure_fusion.prepare(stack(), "test", pair="outermost", longest_side=longest_side)
+
+
 def test_a_single_frame_cannot_be_fused():
     with pytest.raises(HdrbenchError, match="expected 2 exposures or more, got 1"):
         exposure_fusion.prepare(stack(1), "test", pair="outermost", longest_side=None)

@@ -11,7 +11,7 @@ import torch
 from hdrbench import runs
 from hdrbench.errors import HdrbenchError, WeightsMissingError
 from hdrbench.pipeline import checkpoint
-from hdrbench.pipeline.data import prepare_data
+from hdrbench.pipeline.data import of_split, prepare_data
 from hdrbench.pipeline.prepare import Prepared
 from hdrbench.pipeline.sampling import CropSampler
 from hdrbench.pipeline.train import train
@@ -169,7 +169,7 @@ def test_missing_and_truncated_weights(tmp_path):
 
 
 def test_interrupted_preparation_goes_on_where_it_stopped(checkout):
-    scenes = Prepared(prepare_data("demo", "embedded", "a"), "train")
+    scenes = Prepared(of_split(prepare_data("demo", "embedded", "a"), "train"), "train")
     files = sorted(scenes.folder.glob("*.safetensors"))
     assert len(files) == 2
     stamp = files[0].stat().st_mtime_ns

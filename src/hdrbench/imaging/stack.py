@@ -19,6 +19,7 @@ GAMMA = 2.2  # as in `transfer`, which brings torch in and is not imported here 
 # one of gamma 5 above DOUBTFUL.
 LEAST_CLAIM, DOUBTFUL, MOST_CLAIM = 1 / 6, 1.9, 2.5
 MOST_NOISE = 0.1  # stops
+MOST_TEXT = 2**16  # bytes; a list of exposures has a line for each frame
 SAMPLES = 2**14  # pixels that tell the distribution of an image's values
 ENOUGH = 0.05  # of the samples
 SAME = 1e-6  # ratio less one, far below what cameras can set
@@ -72,12 +73,16 @@ def find_frames(inputs: Sequence[Path]) -> list[Path]:
         There are fewer than two, or an input does not exist.
     HdrbenchError
         A file is named twice.
+    ImageError
+        A frame is a pipe, a device or a folder.
     """
     frames: dict[Path, Path] = {}
     for given in inputs:
         if not given.exists():
             raise DataMissingError(f"{given}: no such file or folder")
         for path in _images_in(given) if given.is_dir() else [given]:
+            if not path.is_file():
+                raise ImageError(f"{path}: is not a regular file; name images, or folders of them")
             if path.resolve() in frames:
                 raise HdrbenchError(f"{path}: is named twice; name each frame once")
             frames[path.resolve()] = path
@@ -129,15 +134,21 @@ def read_bracket(inputs: Sequence[Path], listed: ExposureList | None = None) -> 
     for (earlier, first), (later, second) in pairwise(ordered):
         if later <= earlier * (1 + SAME):
             raise HdrbenchError(f"{first} and {second} have the same exposure; leave one out, or correct the exposures")
-    (_, first), (highest, last) = ordered[0], ordered[-1]
-    if images[str(last)].mean() <= images[str(first)].mean():
-        raise HdrbenchError(
-            f"{last}: should be brighter than {first}, exposed {math.log2(highest):.1f} stops less, but is not; "
-            f"correct the exposures, or say in which unit they are ({', '.join(UNITS)})"
-        )
+    _require_brightening(ordered, images)
     times = tuple(exposure for exposure, _ in ordered)
     _require_likely(ordered, images, listed)
     return Bracket(tuple(path for _, path in ordered), tuple(images[str(path)] for _, path in ordered), times)
+
+
+def _require_brightening(ordered: list[tuple[float, Path]], images: dict[str, Image]) -> None:
+    levels = {path: float(images[str(path)].mean(dtype=np.float64)) for _, path in ordered}
+    # The ends first: if they are exchanged, the whole bracket is, and that is worth saying.
+    for (less, first), (more, last) in ((ordered[0], ordered[-1]), *pairwise(ordered)):
+        if levels[last] <= levels[first]:
+            raise HdrbenchError(
+                f"{last}: should be brighter than {first}, exposed {math.log2(more / less):.1f} stops less, but is not; "
+                f"correct the exposures, or say in which unit they are ({', '.join(UNITS)})"
+            )
 
 
 def _require_likely(ordered: list[tuple[float, Path]], images: dict[str, Image], listed: ExposureList | None) -> None:
@@ -288,8 +299,23 @@ def _images_in(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in LDR_SUFFIXES and not p.name.startswith("."))
 
 
+def require_list(path: Path) -> None:
+    """Refuse what cannot be a list of exposures before it is opened; a file that is not there passes.
+
+    Raises
+    ------
+    HdrbenchError
+        It is a pipe, a device, a folder, or larger than 64 KiB.
+    """
+    if path.exists() and not path.is_file():
+        raise HdrbenchError(f"{path}: is not a regular file; put the text that lists the exposures there")
+    if path.exists() and path.stat().st_size > MOST_TEXT:
+        raise HdrbenchError(f"{path}: is larger than {MOST_TEXT} bytes, so it is no list of exposures; get it again")
+
+
 def _entries(listed: ExposureList) -> list[tuple[str, float]]:
     """Split the file into name and stops; the name is empty where none is given, and may hold spaces."""
+    require_list(listed.path)
     try:
         text = listed.path.read_text(encoding="utf-8-sig", errors="replace")
     except FileNotFoundError:
@@ -333,6 +359,8 @@ def _exif(path: Path) -> dict[int, float]:
     """Read the positive numbers among the tags used here; lenses without contacts report an aperture of 0."""
     from PIL import Image as Pillow
 
+    if path.exists() and not path.is_file():
+        raise ImageError(f"{path}: is not a regular file; put the image itself there")
     found = {}
     try:
         with Pillow.open(path) as file:

@@ -4,9 +4,10 @@ from collections import Counter
 from dataclasses import replace
 
 import hdrbench
-from hdrbench import metrics, protocol, spec
+from hdrbench import metrics, protocol
 from hdrbench.datasets import catalog
 from hdrbench.pipeline.cells import Cell, Missing, decimals, measured_cell, ranks
+from hdrbench.pipeline.checks import check_paper
 from hdrbench.pipeline.lookup import Lookup
 from hdrbench.pipeline.provenance import git_state, now
 from hdrbench.pipeline.records import Json, read_viewer
@@ -90,6 +91,8 @@ def _column(column: Column, index: int, places: int) -> Json:
 def _cell(lookup: Lookup, table: Table, row: Row, column: Column, reported: str | None, places: int) -> Cell:
     """Fill one cell."""
     name = column.run or row.run
+    if column.group.not_computable:
+        return Cell("not_computable", column.group.not_computable, reported)
     if name is None:
         return Cell("not_implemented", f"{row.labels[0]} does not exist here yet", reported)
     run = lookup.run(f"{column.group.train}/{name}")
@@ -99,7 +102,9 @@ def _cell(lookup: Lookup, table: Table, row: Row, column: Column, reported: str 
     else:
         cell = measured_cell(found, reported, _better(column), lookup.paper.tolerances.get(column.name), places)
         if reported is not None and column.group.elsewhere:
-            cell = replace(cell, state="elsewhere", reason="; ".join(filter(None, [_source(column), cell.reason])))
+            where = None if lookup.profile.comparable else "measured on other data"
+            reason = "; ".join(filter(None, [_source(column), where, cell.reason]))
+            cell = replace(cell, state="elsewhere", reason=reason)
     stage = lookup.stage(run, column)
     return replace(cell, run=run.id, test=column.group.test, command=f"dvc repro {stage}" if stage else None)
 
@@ -115,10 +120,19 @@ def _roles(lookup: Lookup) -> list[Json]:
     for role, stands_for in lookup.paper.roles.items():
         name = lookup.profile.data[role]
         facts = lookup.facts(role)
-        kept = {key: facts.get(key) or {} for key in ("scenes", "left_out")}
+        splits = facts.get("splits") or {}
+        kept = {
+            "scenes": {split: about["scenes"] for split, about in splits.items()},
+            "left_out": {split: about["left_out"] for split, about in splits.items() if about["left_out"]},
+        }
+        digests = dict.fromkeys(about["digest"] for about in splits.values())
         found.append(
             {"role": role, "stands_for": stands_for, "dataset": name, "title": catalog.card(name).title}
-            | {"digest": facts.get("digest"), "remarks": facts.get("remarks") or [], **kept}
+            | {
+                "digest": ", ".join(digest[:12] for digest in digests) or None,
+                "remarks": facts.get("remarks") or [],
+                **kept,
+            }
         )
     return found
 
@@ -173,7 +187,7 @@ def verdict(counts: Counter[str], comparable: bool, profile: str) -> str:
 def compare(paper: str, profile_name: str) -> Json:
     """Build everything the page shows, as written to tables.json."""
     lookup = Lookup(paper, profile_name)
-    spec.check(lookup.paper, lookup.runs, metrics.METRICS, replication(paper) / "paper.yaml")
+    check_paper(paper)
     tables = [_table(lookup, table) for table in lookup.paper.tables]
     counts = Counter(cell["state"] for table in tables for row in table["rows"] for cell in row["cells"])
     profile, about = lookup.profile, lookup.paper

@@ -85,7 +85,7 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], wanted: dict[str
     test
         Role of the data set whose test split is scored.
     data
-        The data set's facts, see `hdrbench.pipeline.data.prepare_data`.
+        Facts of its test split, see `hdrbench.pipeline.data.of_split`.
     wanted
         Metrics and protocol by what is scored, a name that the run's task gives it.
 
@@ -111,6 +111,7 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], wanted: dict[str
         "test": test,
         "dataset": run.dataset(test),
         "data": data["digest"],
+        "data_code": data["code"],
         "images": scenes.names,
         "subjects": {name: sheet.record() for name, sheet in sheets.items()},
         "seconds": seconds,
@@ -138,11 +139,11 @@ def _score_scenes(
     seconds, sizes = [], []
     for index, name in enumerate(track(scenes.names, title)):
         scene = scenes[index]
-        if index == 0:
-            task.apply(method, network, scene, device)  # the first call also pays for kernel selection
         try:
+            if index == 0:
+                task.apply(method, network, scene, device)  # the first call also pays for kernel selection
             result, elapsed = timed(partial(task.apply, method, network, scene, device), device)
-        except HdrbenchError as error:
+        except (HdrbenchError, ValueError) as error:
             raise HdrbenchError(f"run '{run.id}', scene '{name}': {error}") from error
         for subject, sheet in sheets.items():
             scored = task.subjects(result, scene, protocol.get(sheet.wanted.protocol), device)

@@ -10,7 +10,7 @@ from hdrbench.datasets import catalog
 from hdrbench.errors import HdrbenchError
 from hdrbench.pipeline.cells import Measured, Missing
 from hdrbench.pipeline.data import data_file
-from hdrbench.pipeline.digest import evaluate_code, train_code
+from hdrbench.pipeline.digest import data_code, evaluate_code, train_code
 from hdrbench.pipeline.failures import failure_file
 from hdrbench.pipeline.needs import evaluations
 from hdrbench.pipeline.records import Json, Scores, Sheet, read_json, read_scores
@@ -86,7 +86,7 @@ class Lookup:
             return scenes
         values = [sheet.metrics[column.name][index] for index in scenes]
         spread = pstdev(values) if len(values) > 1 else None
-        reasons = [self._outdated(run, scores, column.group), self._stands_in(scores, row, scenes)]
+        reasons = [self._outdated(run, scores, column.group), self._stands_in(scores, table, row, scenes)]
         reason = "; ".join(text for text in reasons if text) or None
         if column.group.statistic == "sd":
             if spread is None:
@@ -153,24 +153,34 @@ class Lookup:
             return Missing("not_computable", f"'{scores.dataset}' has {len(scores.images)} test scenes only")
         return [place]
 
-    def _stands_in(self, scores: Scores, row: Row, scenes: list[int]) -> str | None:
-        """Name the scene that stands in for the paper's."""
+    def _stands_in(self, scores: Scores, table: Table, row: Row, scenes: list[int]) -> str | None:
+        """Name the scene that stands in for the paper's, or say that the average is over such scenes."""
+        if row.average:
+            named = [other.scene for other in table.rows if other.scene]
+            return None if set(named) <= set(scores.images) else "over the scenes that stand in for the paper's"
         if row.scene is None or row.scene in scores.images:
             return None
         return f"scene '{scores.images[scenes[0]]}' stands in for '{row.scene}'"
 
     def _outdated(self, run: ResolvedRun, scores: Scores, group: Group) -> str | None:
         """Say so if the number was made by other code, settings or data than there are now."""
-        made = scores.training.identity
+        made, profile, task = scores.training.identity, self.profile, self.runs.task
+        sets = {role: profile.data[role] for role in (group.train, group.test)}
         now_and_then = {
             "training code": (train_code(run.method, run.task), made.get("code")),
             "scoring code": (evaluate_code(run.method, run.task), scores.evaluation.code),
             "settings": (run.settings(), {key: made.get(key) for key in run.settings()}),
-            "training data": (self.facts(group.train).get("digest", made.get("data")), made.get("data")),
-            "test data": (self.facts(group.test).get("digest", scores.data), scores.data),
+            "training data": (self._digest(group.train, "train", made.get("data")), made.get("data")),
+            "test data": (self._digest(group.test, "test", scores.data), scores.data),
+            "code that makes the training data": (data_code(sets[group.train], task), made.get("data_code")),
+            "code that makes the test data": (data_code(sets[group.test], task), scores.data_code),
         }
         changed = [name for name, (here, there) in now_and_then.items() if here != there]
         return f"{' and '.join(changed)} changed since this was measured" if changed else None
+
+    def _digest(self, role: str, split: str, otherwise: str | None) -> str | None:
+        """Fingerprint of a split as it was last prepared, where it is known."""
+        return self.facts(role).get("splits", {}).get(split, {}).get("digest", otherwise)
 
     def _read_scores(self, run: ResolvedRun, group: Group) -> Scores | Missing:
         """Read a run's scores, or find out why there are none; a failure hides what was measured before it."""
@@ -186,6 +196,10 @@ class Lookup:
                 return Missing("failed", str(error))
             if found is None:
                 return self._why_missing(run, group)
+            if found.run != run.id:
+                return Missing(
+                    "failed", f"{run.scores(group.test)}: holds the scores of run '{found.run}'; evaluate again"
+                )
             if found.dataset != run.dataset(group.test):
                 return Missing(
                     "not_run", f"the scores here are of '{found.dataset}', which does not play this role now"

@@ -37,7 +37,7 @@ def evaluations(paper: spec.Paper) -> dict[tuple[str, str, str], dict[str, Wante
     for table in paper.tables:
         for group in table.groups:
             for name in dict.fromkeys([*group.runs, *(row.run for row in table.rows if row.run)]):
-                if not group.metrics:
+                if not group.metrics or group.not_computable:
                     continue
                 subjects = found.setdefault((group.train, name, group.test), {})
                 before = subjects.get(group.subject, Wanted((), str(group.protocol)))

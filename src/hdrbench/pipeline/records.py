@@ -72,6 +72,7 @@ class Scores(Record):
     options: Json
     dataset: str
     data: str
+    data_code: str
     images: list[str]
     subjects: dict[str, Sheet]
     seconds: list[FiniteFloat]

@@ -48,9 +48,9 @@ def stages(paper: str) -> dict[str, Stage]:
                         f"train.{role}.${{item.run}}",
                         f"settings.${{item.profile}}.{role}.${{item.run}}",
                     ]
-                }
+                },
+                *_data_facts(loaded, out, role, "train"),
             ],
-            deps=[f"{out}/${{item.profile}}/data/{role}.json"],
             outs=[f"{out}/${{item.profile}}/weights/{role}/${{item.run}}.safetensors"],
         )
     wanted: dict[tuple[str, str], list[str]] = {}
@@ -62,9 +62,10 @@ def stages(paper: str) -> dict[str, Stage]:
             {"profile": _profiles(loaded, train, test), "run": names},
             f"hdrbench evaluate {paper} {train}/${{item.run}} --on {test} --profile ${{item.profile}}",
             params=[
-                {f"{out}/digests.json": [f"evaluate.{train}.${{item.run}}", f"asked.{train}.{test}.${{item.run}}"]}
+                {f"{out}/digests.json": [f"evaluate.{train}.${{item.run}}", f"asked.{train}.{test}.${{item.run}}"]},
+                *_data_facts(loaded, out, test, "test"),
             ],
-            deps=[weights, f"{out}/${{item.profile}}/data/{test}.json"],
+            deps=[weights],
             outs=[_kept(f"{out}/${{item.profile}}/scores/{train}/${{item.run}}/{test}.json")],
         )
     found["cost"] = _stage(
@@ -80,8 +81,9 @@ def stages(paper: str) -> dict[str, Stage]:
         params=[
             {f"{out}/digests.json": ["showcase"]},
             {f"{home}/params.yaml": ["showcase", "profiles.${item.profile}.viewer_scenes"]},
+            *_data_facts(loaded, out, shown_on(paper, loaded.showcase[0]), "test"),
         ],
-        deps=[*shown, f"{out}/${{item.profile}}/data/{shown_on(paper, loaded.showcase[0])}.json"],
+        deps=shown,
         outs=[_kept(f"{out}/${{item.profile}}/viewer")],
     )
     found["report"] = _stage(
@@ -98,6 +100,13 @@ def stages(paper: str) -> dict[str, Stage]:
         outs=[_kept(f"{out}/${{item.profile}}/{name}") for name in ("index.html", "tables.json")],
     )
     return {name: stage for name, stage in found.items() if all(stage.get("matrix", {"": [""]}).values())}
+
+
+def _data_facts(loaded: runs.Replication, out: str, role: str, split: str) -> list[dict[str, list[str]]]:
+    """Depend on what is known of one split, so that a changed test image trains nothing again."""
+    everywhere = all(split in catalog.card(profile.data[role]).splits for profile in loaded.profiles.values())
+    keys = ["dataset", "task", "preparation", "code", f"splits.{split}" if everywhere else "splits"]
+    return [{f"{out}/${{item.profile}}/data/{role}.json": keys}]
 
 
 def _profiles(loaded: runs.Replication, *roles: str) -> list[str]:
@@ -164,7 +173,10 @@ def text(paper: str) -> str:
 
 
 def write(paper: str) -> Path:
-    """Write the dvc.yaml of a replication."""
+    """Write the dvc.yaml of a replication whose settings fit together."""
+    from hdrbench.pipeline.checks import check_paper  # brings torch in, which the names of stages can do without
+
+    check_paper(paper)
     path = replication(paper) / "dvc.yaml"
     write_atomically(path, text(paper))
     return path

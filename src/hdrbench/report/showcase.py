@@ -62,7 +62,7 @@ def showcase(runs: list[ResolvedRun], test: str, data: dict[str, Any]) -> Path:
     test
         Role of the data set whose scenes are shown.
     data
-        Its facts, see `hdrbench.pipeline.data.prepare_data`.
+        Facts of its test split, see `hdrbench.pipeline.data.of_split`.
     """
     device, first = best_device(), runs[0]
     shown = [Shown(run, load_network(run, device)[0]) for run in runs]

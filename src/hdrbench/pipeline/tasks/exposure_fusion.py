@@ -58,8 +58,10 @@ def prepare(scene: Scene, split: str, *, pair: str, longest_side: int | None) ->
     Raises
     ------
     HdrbenchError
-        If the scene has less than two exposures.
+        If the scene has less than two exposures, or `longest_side` is no size.
     """
+    if longest_side is not None and (type(longest_side) is not int or longest_side < 16):
+        raise HdrbenchError(f"longest_side is {longest_side}; expected at least 16 pixels, or null")
     if len(scene.ldrs) < 2:
         raise HdrbenchError(f"scene '{scene.name}': expected 2 exposures or more, got {len(scene.ldrs)}")
     under, over = choose_pair(len(scene.ldrs), pair)
@@ -75,7 +77,8 @@ def reduce(image: Image, longest_side: int | None) -> Image:
     if scale >= 1.0:
         return image
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    reduced = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return np.clip(reduced, 0.0, 1.0).astype(np.float32)  # the mean of ones may round to a little more than 1
 
 
 def apply(method: Method, network: nn.Module, scene: Arrays, device: str) -> dict[str, Fusion]:

@@ -1,0 +1,161 @@
+"""ExpoCM as one module: the U-Net as a consistency function or a noise predictor, and the target of its training."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hdrbench.methods.expocm import diffusion
+from hdrbench.methods.expocm.consistency import boundary, time_code
+from hdrbench.methods.expocm.encoding import ENCODINGS, decode
+from hdrbench.methods.expocm.masks import exposure_masks
+from hdrbench.methods.expocm.network import UNet
+from hdrbench.methods.expocm.trajectory import Trajectory
+
+
+class ExpoCm(nn.Module):
+    """The network, everything that both training and inference must know, and the EMA target.
+
+    The target's weights are buffers: checkpoints carry them, optimisers and parameter counts do not see them.
+
+    Parameters
+    ----------
+    width, multipliers, blocks, attention, initialisation
+        See `hdrbench.methods.expocm.network.UNet`.
+    sampler
+        ``"consistency"``, or the diffusion baselines ``"ddpm"`` and ``"ddim"``, which train alike: there is no mask and no
+        trajectory in them, and their weights fit each other.
+    steps
+        Network calls for one image: 1 for the consistency model, if ``None`` 1000 for DDPM and 50 for DDIM.
+    encoding
+        What of the HDR image the network sees: ``"mu_law"`` (ours) or ``"linear"``.
+    sigma_data
+        Spread of the data in the parameterisation, 0.5 (Karras2022, Song2023).
+    inference
+        Whose weights reconstruct: ``"online"``, as in section 3.1, or ``"target"``.
+    noise_seed
+        Of the noise that inference starts from. It is the same for every image, so that results repeat.
+    trajectory
+        See `hdrbench.methods.expocm.trajectory.Trajectory`.
+    """
+
+    def __init__(
+        self,
+        width: int = 64,
+        multipliers: Sequence[int] = (1, 2, 3, 4),
+        blocks: int = 2,
+        attention: Sequence[int] = (2,),
+        initialisation: str = "pytorch",
+        sampler: str = "consistency",
+        steps: int | None = None,
+        encoding: str = "mu_law",
+        sigma_data: float = 0.5,
+        inference: str = "online",
+        noise_seed: int = 0,
+        **trajectory: Any,
+    ) -> None:
+        super().__init__()
+        self._check(sampler, steps, encoding, inference)
+        self.sampler, self.encoding, self.sigma_data = sampler, encoding, sigma_data
+        self.inference, self.noise_seed = inference, noise_seed
+        self.steps = steps or diffusion.STEPS.get(sampler, 1)
+        self.trajectory = Trajectory(**trajectory)
+        self.unet = UNet(width, multipliers, blocks, attention, initialisation)
+        self.target = frozen_copy(self.unet) if sampler == "consistency" else None
+
+    @staticmethod
+    def _check(sampler: str, steps: int | None, encoding: str, inference: str) -> None:
+        for name, value, known in (
+            ("sampler", sampler, ("consistency", *diffusion.STEPS)),
+            ("encoding", encoding, ENCODINGS),
+            ("inference", inference, ("online", "target")),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got '{value}'")
+        if sampler != "consistency" and inference == "target":
+            raise ValueError(f"sampler {sampler} has no target network; take inference online")
+        limit = diffusion.TRAIN_STEPS if sampler in diffusion.STEPS else 1
+        if steps is not None and not 1 <= steps <= limit:
+            raise ValueError(f"steps of sampler {sampler} must be from 1 to {limit}, got {steps}")
+
+    def forward(
+        self,
+        ldr: Tensor,
+        times: Tensor | None = None,
+        *,
+        at: tuple[Tensor, Tensor] | None = None,
+        target: bool = False,
+    ) -> Tensor:
+        """Call the network once.
+
+        Parameters
+        ----------
+        ldr
+            (N, 3, H, W) codes in [0, 1].
+        times
+            Exposure times; not used.
+        at
+            A noisy state (N, 3, H, W) and its times, (N,), or step indices for a diffusion sampler; ``None`` for where
+            inference starts.
+        target
+            Use the target's weights.
+
+        Returns
+        -------
+        Tensor
+            The HDR image as `hdrbench.methods.expocm.encoding.encode` has it, not clipped; or, for a diffusion sampler, the
+            noise in the state.
+        """
+        state, t = at if at is not None else self.start(ldr)
+        condition = 2.0 * ldr - 1.0
+        network = self.target if target else self.unet
+        if network is None:
+            raise ValueError(f"sampler {self.sampler} has no target network")
+        if self.sampler != "consistency":
+            return network(state, condition, t)
+        skip, out, scale = (c.view(-1, 1, 1, 1) for c in boundary(t, self.trajectory.t_min, self.sigma_data))
+        return skip * state + out * network(scale * state, condition, time_code(t))
+
+    def start(self, ldr: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return x_T and T, where inference starts, on given noise or on that of `noise_seed`."""
+        if noise is None:
+            generator = torch.Generator().manual_seed(self.noise_seed)
+            noise = torch.randn(ldr.shape[1:], generator=generator, device="cpu").to(ldr.device).expand(ldr.shape)
+        if self.sampler != "consistency":
+            return noise, torch.full((len(ldr),), diffusion.TRAIN_STEPS - 1, device=ldr.device)
+        t = torch.full((len(ldr),), self.trajectory.t_max, device=ldr.device)
+        return self.trajectory.end(2.0 * ldr - 1.0, exposure_masks(ldr), noise), t
+
+    @torch.no_grad()
+    def reconstruct(self, ldr: Tensor) -> Tensor:
+        """Reconstruct linear HDR in [0, 1] from (N, 3, H, W) codes: the sample, clipped to [-1, 1], decoded."""
+        if self.sampler == "consistency":
+            result = self(ldr, target=self.inference == "target")
+        else:
+            result = diffusion.sample(
+                self.sampler,
+                self.steps,
+                lambda state, step: self(ldr, at=(state, step)),
+                self.start(ldr)[0],
+                self.noise_seed,
+            )
+        return decode(result.clamp(-1.0, 1.0), self.encoding)
+
+    @torch.no_grad()
+    def update_target(self, rate: float) -> None:
+        """Keep `rate` of the target, and take the rest from the network, in place; 0 copies it."""
+        assert self.target is not None
+        for old, new in zip(self.target.buffers(), self.unet.parameters(), strict=True):
+            old.lerp_(new, 1.0 - rate)
+
+
+def frozen_copy(network: nn.Module) -> nn.Module:
+    """Copy a network with buffers for parameters, under the same names and in the same order."""
+    frozen = copy.deepcopy(network)
+    for module in frozen.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            delattr(module, name)
+            module.register_buffer(name, parameter.detach().clone())
+    return frozen

@@ -1,0 +1,72 @@
+"""Single-image HDR by learning to generate multiple exposures (Le2023).
+
+image ── N1, sensor exposure ── times the ratio of exposure times ── N2 up, N3 down ── stack ── Debevec ── HDR
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from hdrbench.imaging.merging.generated import merge_generated, pad_to_multiple
+from hdrbench.methods import Method, Reconstruction
+from hdrbench.methods.multi_exposure_generation.losses import objective
+from hdrbench.methods.multi_exposure_generation.network import MultiExposureGenerator
+
+STACK = (-2.0, -1.0, 0.0, 1.0, 2.0)  # that is merged (section 4.2)
+
+
+def expose(network: nn.Module, image: Tensor, evs: Sequence[float]) -> Tensor:
+    """Generate exposures of one image.
+
+    Parameters
+    ----------
+    network
+        A `MultiExposureGenerator`.
+    image
+        (N, 3, H, W) in [0, 1].
+    evs
+        K exposure values relative to the image. At 0 the image itself is taken.
+
+    Returns
+    -------
+    Tensor
+        (N, K, 3, H, W) in [0, 1].
+    """
+    assert isinstance(network, MultiExposureGenerator)
+    height, width = image.shape[-2:]
+    exposure = network.represent(pad_to_multiple(image, network.multiple))
+    made = []
+    for ev in evs:
+        ratio = image.new_full((len(image),), 2.0**ev)
+        made.append(network.expose(exposure, ratio, up=ev > 0)[..., :height, :width] if ev else image)
+    return torch.stack(made, 1)
+
+
+def reconstruct(network: nn.Module, middle: Tensor, times: Tensor, *, evs: Sequence[float] = STACK) -> Reconstruction:
+    """Generate a stack from (N, 3, H, W) images, and merge it.
+
+    Parameters
+    ----------
+    network
+        A `MultiExposureGenerator`.
+    middle
+        (N, 3, H, W) in [0, 1].
+    times
+        (N, 3), shortest = 1. They set the unit of the result and the exposures ``"low"`` and ``"high"`` that are given
+        besides; what is merged does not depend on them.
+    evs
+        Of the merged stack, ascending.
+    """
+    low, high = network(middle, times)
+    radiance = merge_generated(expose(network, middle, evs), evs)
+    return Reconstruction(radiance / times[:, 1, None, None, None], {"low": low, "high": high})
+
+
+METHOD = Method(
+    title="Multi-exposure generation",
+    reference="Le2023",
+    build=MultiExposureGenerator,
+    reconstruct=reconstruct,
+    objective=objective,
+)

@@ -1,0 +1,300 @@
+import sys
+
+import pytest
+import torch
+
+from hdrbench import methods
+from hdrbench.errors import HdrbenchError
+from hdrbench.imaging.transfer import mu_law
+from hdrbench.methods import Batch
+from hdrbench.methods.expocm import diffusion, losses
+from hdrbench.methods.expocm.consistency import step_count
+from hdrbench.methods.expocm.encoding import decode
+from hdrbench.methods.expocm.masks import exposure_masks
+from hdrbench.methods.expocm.model import ExpoCm
+from hdrbench.methods.expocm.network import UNet
+from hdrbench.pipeline import checkpoint
+from hdrbench.pipeline.cost import cost
+
+TIMES = torch.tensor([[1.0, 4.0, 16.0]])
+
+
+def pair(size=16, count=2, seed=0):
+    radiance = torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(seed)) ** 3
+    return {"ldr": (4 * radiance).clamp(0, 1) ** (1 / 2.2), "hdr": radiance}
+
+
+def small(**options):
+    torch.manual_seed(0)
+    return ExpoCm(width=4, **options)
+
+
+def test_costs_are_those_of_the_groups_public_network():
+    counted = cost("expocm", {}, "single_image", (256, 256))
+    assert counted["params"] == 20_763_651 / 1e6
+    assert f"{counted['macs_counted']:.1f}" == "151.7"
+
+
+@pytest.mark.parametrize("sampler", ["consistency", "ddpm"])
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (17, 23)])
+def test_any_size_goes_through(sampler, size):
+    network, ldr = small(sampler=sampler), torch.rand(1, 3, *size)
+    assert network(ldr).shape == ldr.shape
+
+
+def test_padding_does_not_change_what_needs_none():
+    """An image that is extended by its own last row and column gives the same result as one that is padded."""
+    network, state, ldr = UNet(width=4).eval(), torch.randn(1, 3, 15, 15), torch.rand(1, 3, 15, 15)
+    wide = [torch.nn.functional.pad(x, (0, 1, 0, 1), mode="replicate") for x in (state, ldr)]
+    code = torch.tensor([3.0])
+    torch.testing.assert_close(network(state, ldr, code), network(*wide, code)[..., :15, :15])
+
+
+@pytest.mark.parametrize("width", [4, 32, 64, 96])
+def test_groups_hold_two_channels_or_more(width):
+    for module in UNet(width, (1, 2), 1, ()).modules():
+        if isinstance(module, torch.nn.GroupNorm):
+            assert module.num_channels >= 2 * module.num_groups
+            assert module.num_groups == min(32, width // 2)
+
+
+def test_identity_at_t_min():
+    network, ldr, state = small(), torch.rand(2, 3, 16, 16), torch.randn(2, 3, 16, 16)
+    t = torch.full((2,), network.trajectory.t_min)
+    for target in (False, True):
+        assert torch.equal(network(ldr, at=(state, t), target=target), state)
+    assert not torch.equal(network(ldr, at=(state, 2 * t)), state)
+
+
+def test_zero_initialisation_predicts_nothing():
+    assert (
+        small(initialisation="zero").unet(torch.randn(1, 3, 8, 8), torch.rand(1, 3, 8, 8), torch.ones(1)).abs().max()
+        == 0
+    )
+
+
+class TestReconstruct:
+    def test_is_one_network_call_from_x_t(self):
+        network, ldr = small(), pair()["ldr"]
+        calls = []
+        network.unet.register_forward_hook(lambda *_: calls.append(1))
+        hdr = methods.get("expocm").reconstruct(network, ldr, TIMES).hdr
+        assert len(calls) == 1
+        state, t = network.start(ldr)
+        assert torch.equal(hdr, decode(network(ldr, at=(state, t)).clamp(-1, 1), "mu_law"))
+        assert 0 <= hdr.min() <= hdr.max() <= 1
+
+    def test_repeats_whatever_the_random_state_and_the_batch(self):
+        network, ldr = small(), pair()["ldr"]
+        first = network.reconstruct(ldr)
+        torch.manual_seed(77)
+        assert torch.equal(network.reconstruct(ldr), first)
+        torch.testing.assert_close(network.reconstruct(ldr[1:]), first[1:], rtol=1e-4, atol=1e-6)
+        assert not torch.equal(small(noise_seed=1).reconstruct(ldr), first)
+
+    def test_weights_are_chosen(self):
+        ldr, networks = pair()["ldr"], [small(inference=kind) for kind in ("online", "target")]
+        for network in networks:
+            torch.nn.init.ones_(network.unet.output[-1].weight)
+        online, target = (network.reconstruct(ldr) for network in networks)
+        assert not torch.equal(online, target)
+        networks[1].update_target(0.0)
+        assert torch.equal(networks[1].reconstruct(ldr), online)
+
+
+class TestTarget:
+    def test_is_seen_by_checkpoints_only(self):
+        network = small()
+        assert not list(network.target.parameters())
+        assert sum(p.numel() for p in network.parameters()) == sum(b.numel() for b in network.buffers())
+        names = set(network.state_dict())
+        assert {name.replace("unet.", "target.", 1) for name in names if name.startswith("unet.")} <= names
+
+    def test_is_a_copy_that_follows(self):
+        network = small()
+        old = [b.clone() for b in network.target.buffers()]
+        with torch.no_grad():
+            for parameter in network.unet.parameters():
+                parameter.add_(1.0)
+        assert all(torch.equal(a, b) for a, b in zip(old, network.target.buffers(), strict=True))
+        network.update_target(0.75)
+        for before, after, new in zip(old, network.target.buffers(), network.unet.parameters(), strict=True):
+            torch.testing.assert_close(after, 0.75 * before + 0.25 * new)
+
+    def test_takes_part_from_the_second_iteration_on_by_the_rate_of_the_one_before(self):
+        objective, _ = losses.objective(stage_one=1.0)
+        network, batch = small(), pair()
+        objective(network, Batch(batch, 0, 100))
+        old = network.target.output[-1].weight.clone()
+        torch.nn.init.ones_(network.unet.output[-1].weight)
+        objective(network, Batch(batch, 37, 100))
+        rate = 0.95 ** (2 / step_count(36 / 100))
+        torch.testing.assert_close(network.target.output[-1].weight, rate * old + (1 - rate))
+
+
+class TestObjective:
+    def test_first_iteration_is_eq_4_between_both_ends(self):
+        """N(0) = 2, and the target at t_min is the identity."""
+        network, batch = small(), pair()
+        torch.manual_seed(5)
+        value = losses.objective()[0](network, Batch(batch, 0, 10))["consistency"]
+        torch.manual_seed(5)
+        torch.randint(1, (2,))
+        noise, x0 = torch.randn(2, 3, 16, 16), 2 * mu_law(batch["hdr"]) - 1
+        x_t = network.trajectory.end(2 * batch["ldr"] - 1, exposure_masks(batch["ldr"]), noise)
+        expected = (network(batch["ldr"], at=(x_t, torch.ones(2))) - (x0 + 0.002 * noise)).square().mean()
+        torch.testing.assert_close(value, expected)
+
+    @pytest.mark.parametrize(
+        ("options", "iteration", "terms"),
+        [
+            ({}, 7, {"consistency"}),
+            ({}, 8, {"consistency", "elc"}),
+            ({"stage_one": 1.0}, 9, {"consistency"}),
+            ({"stage_one": 0.5, "consistency_in_stage_two": 0.0}, 5, {"elc"}),
+        ],
+    )
+    def test_stages(self, options, iteration, terms):
+        objective, notes = losses.objective(**options)
+        network = small()
+        values = objective(network, Batch(pair(), iteration, 10))
+        assert set(values) == terms
+        assert notes == []
+        sum(values.values()).backward()
+        for name, parameter in network.named_parameters():
+            assert torch.isfinite(parameter.grad).all(), name
+
+    def test_no_gradient_reaches_the_target(self):
+        network = small()
+        losses.objective()[0](network, Batch(pair(), 5, 10))["consistency"].backward()
+        assert all(not buffer.requires_grad for buffer in network.target.buffers())
+
+    def test_twenty_steps_under_fabric_lower_the_one_step_error(self):
+        from lightning_fabric import Fabric
+
+        coarse = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+        hdr = torch.nn.functional.interpolate(coarse, (16, 16), mode="bilinear") ** 3
+        batch, network = {"ldr": (4 * hdr).clamp(0, 1) ** (1 / 2.2), "hdr": hdr}, small()
+
+        def error():
+            return (mu_law(network.reconstruct(batch["ldr"])) - mu_law(hdr)).abs().mean().item()
+
+        before, (objective, _) = error(), losses.objective(last_steps=5)
+        fabric = Fabric(accelerator="cpu", devices=1)
+        wrapped, optimizer = fabric.setup(network, torch.optim.Adam(network.parameters(), 1e-2))
+        for iteration in range(20):
+            total = sum(objective(wrapped, Batch(batch, iteration, 20)).values())
+            optimizer.zero_grad()
+            fabric.backward(total)
+            optimizer.step()
+        assert error() < 0.7 * before
+
+    @pytest.mark.parametrize("cut", [3, 6])
+    def test_a_run_cut_in_either_stage_goes_on_exactly(self, cut, tmp_path):
+        def go(network, optimizer, start, stop):
+            objective, _ = losses.objective(stage_one=0.5)
+            for iteration in range(start, stop):
+                torch.manual_seed(iteration)
+                total = sum(objective(network, Batch(pair(8), iteration, 8)).values())
+                optimizer.zero_grad()
+                total.backward()
+                optimizer.step()
+
+        def fresh(seed):
+            torch.manual_seed(seed)
+            network = ExpoCm(width=4, multipliers=(1, 2), blocks=1, attention=())
+            return network, torch.optim.AdamW(network.parameters(), 1e-3)
+
+        whole, first, second = fresh(0), fresh(0), fresh(1)
+        go(*whole, 0, 8)
+        go(*first, 0, cut)
+        checkpoint.write(tmp_path / "state", checkpoint.pack(*first), {"identity": {}})
+        checkpoint.unpack(checkpoint.read(tmp_path / "state")[0], *second)
+        go(*second, cut, 8)
+        for name, value in whole[0].state_dict().items():
+            assert torch.equal(value, second[0].state_dict()[name]), name
+
+    @pytest.mark.parametrize("options", [{"stage_one": 0.0}, {"stage_one": 1.1}, {"luma": "hsv"}])
+    def test_bad_options_are_one_line(self, options):
+        with pytest.raises(HdrbenchError, match=next(iter(options))):
+            losses.objective(**options)
+
+
+class TestDiffusion:
+    @pytest.mark.parametrize(("kind", "steps"), [("ddpm", 1000), ("ddim", 50)])
+    def test_a_perfect_noise_predictor_recovers_the_image(self, kind, steps):
+        pytest.importorskip("diffusers", reason="diffusers is not installed")
+        x0 = torch.rand(2, 3, 4, 4) * 2 - 1
+        kept = make_alphas()
+        calls = []
+
+        def predict(state, step):
+            calls.append(step[0].item())
+            a = kept[step[0]].float()
+            return (state - a.sqrt() * x0) / (1 - a).sqrt()
+
+        assert diffusion.STEPS[kind] == steps
+        result = diffusion.sample(kind, steps, predict, torch.randn(2, 3, 4, 4), seed=0)
+        torch.testing.assert_close(result, x0, rtol=0, atol=1e-3)
+        assert calls == list(range(1000 - 1000 // steps, -1, -1000 // steps))
+
+    def test_training_loss_is_the_error_of_the_noise(self):
+        pytest.importorskip("diffusers", reason="diffusers is not installed")
+        network, batch = small(sampler="ddpm"), pair()
+        torch.manual_seed(5)
+        values = losses.objective()[0](network, Batch(batch))
+        torch.manual_seed(5)
+        steps, noise = torch.randint(1000, (2,)), torch.randn(2, 3, 16, 16)
+        a = make_alphas()[steps].float().view(2, 1, 1, 1)
+        state = a.sqrt() * (2 * mu_law(batch["hdr"]) - 1) + (1 - a).sqrt() * noise
+        expected = (network(batch["ldr"], at=(state, steps)) - noise).square().mean()
+        assert set(values) == {"noise"}
+        torch.testing.assert_close(values["noise"], expected, rtol=1e-4, atol=1e-6)
+
+    @pytest.mark.parametrize("sampler", ["ddpm", "ddim"])
+    def test_reconstructs_each_image_alike_alone_or_in_a_batch(self, sampler):
+        pytest.importorskip("diffusers", reason="diffusers is not installed")
+        network, ldr = small(sampler=sampler, steps=3), pair()["ldr"]
+        both = methods.get("expocm").reconstruct(network, ldr, TIMES).hdr
+        assert 0 <= both.min() <= both.max() <= 1
+        torch.testing.assert_close(network.reconstruct(ldr[1:]), both[1:], rtol=1e-3, atol=1e-5)
+
+    def test_weights_of_ddpm_and_ddim_fit_each_other(self):
+        network = small(sampler="ddpm")
+        assert small(sampler="ddim").load_state_dict(network.state_dict())
+        assert network.target is None
+
+    def test_without_diffusers_it_says_what_to_install(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "diffusers", None)
+        with pytest.raises(HdrbenchError, match="install 'diffusers"):
+            small(sampler="ddim").reconstruct(pair()["ldr"])
+        assert small().reconstruct(pair()["ldr"]).shape == (2, 3, 16, 16)
+
+
+def make_alphas():
+    return torch.cumprod(1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": 5}, "even"),
+        ({"width": 80}, "multiple of 32"),
+        ({"attention": [7]}, "attention"),
+        ({"blocks": 0}, "blocks"),
+        ({"initialisation": "he"}, "pytorch or zero"),
+        ({"sampler": "edm"}, "consistency, ddpm, ddim"),
+        ({"steps": 2}, "from 1 to 1"),
+        ({"sampler": "ddim", "steps": 2000}, "from 1 to 1000"),
+        ({"sampler": "ddim", "inference": "target"}, "no target"),
+        ({"encoding": "log"}, "mu_law, linear"),
+        ({"masks": "four"}, "three, two, none"),
+        ({"ill_posed": "both"}, "over or under"),
+        ({"t_min": 2.0}, "t_min"),
+        ({"blur": 0.0}, "blur"),
+        ({"sigma_left": 1.0}, "sigma_left"),
+    ],
+)
+def test_bad_options_are_one_line(options, message):
+    with pytest.raises(HdrbenchError, match=message):
+        methods.build("expocm", {"width": 4} | options)
