@@ -4,7 +4,7 @@ A folder ``methods/<name>/`` is a package whose ``METHOD`` is a `Method`. Nothin
 A broken method, or one whose optional dependency is missing, breaks only itself.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -86,6 +86,13 @@ class Method:
     reconstruct
         HDR from one LDR image: ``reconstruct(network, middle, times) -> Reconstruction`` for (N, 3, H, W) LDR images and
         (N, 3) times. ``None`` where the method cannot.
+    expose
+        Other exposures of one LDR image: ``expose(network, image, evs) -> Tensor``, (N, K, 3, H, W) display codes in [0, 1]
+        for (N, 3, H, W) LDR images and K exposure values relative to them; at 0 the image itself. ``None`` where the method
+        cannot.
+    merge
+        HDR from a real stack: ``merge(network, stack, evs) -> Tensor``, (N, 3, H, W) linear, for (N, K, 3, H, W) display
+        codes in ascending exposure and their K exposure values. ``None`` where the method cannot.
     fuse
         One image that can be shown from a stack: ``fuse(network, stack) -> Fusion`` for (N, K, 3, H, W) display codes in
         [0, 1] in ascending exposure. ``None`` where the method cannot.
@@ -94,15 +101,21 @@ class Method:
     objective
         ``objective(**options) -> (loss terms of a batch, notes for the provenance)``; the loss is the sum of the terms.
         ``None`` where there is nothing to train.
+    pretrain
+        ``pretrain(network) -> notes``: puts published weights into a new network before training, if its options ask for
+        them, so that a trained one can be built without them. ``None`` where there are none.
     """
 
     title: str
     reference: str
     build: Callable[..., nn.Module]
     reconstruct: Callable[[nn.Module, Tensor, Tensor], Reconstruction] | None = None
+    expose: Callable[[nn.Module, Tensor, Sequence[float]], Tensor] | None = None
+    merge: Callable[[nn.Module, Tensor, Sequence[float]], Tensor] | None = None
     fuse: Callable[[nn.Module, Tensor], Fusion] | None = None
     frames: int | None = None
     objective: Callable[..., tuple[Objective, list[str]]] | None = None
+    pretrain: Callable[[nn.Module], list[str]] | None = None
 
 
 def names() -> list[str]:

@@ -9,11 +9,9 @@ from torch import Tensor, nn
 
 from hdrbench.errors import unknown
 from hdrbench.imaging.merging import adaptive
-from hdrbench.imaging.merging.pyramid import blend
 from hdrbench.methods import Fusion, Method
 
 WEIGHTS = {"both": "both", "well_exposedness": "intensity", "gradient": "gradient"}
-BLENDINGS = ("pyramid", "sum", "smoothed_sum")
 
 
 class AdaptiveWeights(nn.Module):
@@ -37,13 +35,9 @@ class AdaptiveWeights(nn.Module):
         super().__init__()
         if weights not in WEIGHTS:
             raise unknown("adaptive weight", weights, WEIGHTS)
-        if blending not in BLENDINGS:
-            raise unknown("blending", blending, BLENDINGS)
+        if blending not in adaptive.BLENDINGS:
+            raise unknown("blending", blending, adaptive.BLENDINGS)
         self.use, self.blending = WEIGHTS[weights], blending
-
-    def forward(self, stack: Tensor) -> Tensor:
-        """Weigh two or more exposures in any order: (N, K, 3, H, W) in [0, 1] -> (N, K, 1, H, W), summing to 1 over K."""
-        return adaptive.shares(stack, use=self.use, smoothed=self.blending != "sum").unsqueeze(2)
 
 
 def fuse(network: nn.Module, stack: Tensor) -> Fusion:
@@ -55,10 +49,8 @@ def fuse(network: nn.Module, stack: Tensor) -> Fusion:
         On exposures of equal mean luma, for which weight 1 is not defined.
     """
     assert isinstance(network, AdaptiveWeights)
-    weights = network(stack)
-    fused = blend(stack, weights.squeeze(2), adaptive.LEVELS if network.blending == "pyramid" else 1)
-    # Pyramids leave [0, 1] a little, as do the authors' before they are written to a file; a sum does so by rounding.
-    return Fusion(fused.clamp(0.0, 1.0), weights)
+    image, weights = adaptive.fuse(stack, use=network.use, blending=network.blending)
+    return Fusion(image, weights.unsqueeze(2))
 
 
 METHOD = Method(title="Adaptive weights", reference="Lee2018", build=AdaptiveWeights, fuse=fuse)

@@ -10,14 +10,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from hdrbench.imaging.merging.generated import merge_generated, pad_to_multiple
-from hdrbench.methods import Method, Reconstruction
+from hdrbench.imaging.merging.generated import pad_to_multiple
+from hdrbench.methods import Method
 from hdrbench.methods.cevr.losses import objective
-from hdrbench.methods.cevr.network import MULTIPLE, Cevr
-
-# "Predefined" and "continuous" stack (section 4.4).
-PREDEFINED = tuple(float(ev) for ev in range(-3, 4))
-CONTINUOUS = tuple(ev / 2 for ev in range(-6, 7))
+from hdrbench.methods.cevr.network import MULTIPLE, Cevr, pretrain
 
 
 def expose(network: nn.Module, image: Tensor, evs: Sequence[float]) -> Tensor:
@@ -54,26 +50,4 @@ def expose(network: nn.Module, image: Tensor, evs: Sequence[float]) -> Tensor:
     return torch.stack(made, 1)
 
 
-def reconstruct(
-    network: nn.Module, middle: Tensor, times: Tensor, *, evs: Sequence[float] = CONTINUOUS
-) -> Reconstruction:
-    """Generate a stack from (N, 3, H, W) images, and merge it.
-
-    Parameters
-    ----------
-    network
-        A `Cevr`.
-    middle
-        (N, 3, H, W) in [0, 1].
-    times
-        (N, 3), shortest = 1. They set the unit of the result and the exposures ``"low"`` and ``"high"`` that are given
-        besides; what is merged does not depend on them.
-    evs
-        Of the merged stack: `CONTINUOUS` or `PREDEFINED`, ascending.
-    """
-    low, high = (image.clamp(0.0, 1.0) for image in network(middle, times))
-    radiance = merge_generated(expose(network, middle, evs), evs)
-    return Reconstruction(radiance / times[:, 1, None, None, None], {"low": low, "high": high})
-
-
-METHOD = Method(title="CEVR", reference="Chen2023", build=Cevr, reconstruct=reconstruct, objective=objective)
+METHOD = Method(title="CEVR", reference="Chen2023", build=Cevr, expose=expose, objective=objective, pretrain=pretrain)

@@ -173,8 +173,6 @@ class Cevr(nn.Module):
     ------
     ValueError
         On options that are unknown or do not fit.
-    WeightsMissingError
-        If VGG16-BN's weights are not in torch's cache; they are never fetched.
     """
 
     def __init__(
@@ -202,9 +200,7 @@ class Cevr(nn.Module):
             for layer in self.modules():
                 if isinstance(layer, IntensityTransformation):
                     start_near_identity(layer)
-        if pretrained:
-            load_imagenet(self.dark)
-            load_imagenet(self.bright)
+        self.pretrained = pretrained
 
     def forward(self, middle: Tensor, times: Tensor, split: Tensor | None = None) -> tuple[Tensor, ...]:
         """Generate a darker and a brighter exposure, and perhaps both again in two steps (eq. 1 and 4).
@@ -241,13 +237,28 @@ def start_near_identity(layer: IntensityTransformation) -> None:
         nn.init.constant_(convolution.bias, bias)
 
 
-def load_imagenet(model: ExposureModel) -> None:
-    """Load the encoder's weights from torch's cache, or raise `WeightsMissingError`."""
+def pretrain(network: nn.Module) -> list[str]:
+    """Load the encoders' weights from torch's cache, if the network's options ask for them.
+
+    Returns
+    -------
+    list of str
+        What the encoders start from, for the run's provenance.
+
+    Raises
+    ------
+    WeightsMissingError
+        If VGG16-BN's weights are not in torch's cache; they are never fetched.
+    """
+    assert isinstance(network, Cevr)
+    if not network.pretrained:
+        return ["encoders start from random weights"]
     file = Path(torch.hub.get_dir()) / "checkpoints" / VGG16_BN_FILE
     if not file.is_file():
         raise WeightsMissingError(
             f"{file}: VGG16-BN weights (528 MB) not found; get them from torchvision, or use pretrained: false"
         )
     state = torch.load(file, weights_only=True)
-    wanted = model.features.state_dict()
-    model.features.load_state_dict({key: state[f"features.{key}"] for key in wanted})
+    for model in (network.dark, network.bright):
+        model.features.load_state_dict({key: state[f"features.{key}"] for key in model.features.state_dict()})
+    return ["encoders start from VGG16-BN of torchvision, trained on ImageNet"]

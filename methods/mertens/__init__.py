@@ -3,15 +3,13 @@
 from torch import Tensor, nn
 
 from hdrbench.imaging.merging import mertens
-from hdrbench.imaging.merging.pyramid import blend, depth
 from hdrbench.methods import Fusion, Method
 
 
 def fuse(network: nn.Module, stack: Tensor) -> Fusion:
-    """Fuse (N, K, 3, H, W) exposures in any order; `network` is not used. It is `mertens.fuse`, with its weights."""
-    weights = mertens.weights(stack)
-    fused = blend(stack, weights, depth(*stack.shape[-2:])).clamp(0.0, 1.0)
-    return Fusion(fused, weights.unsqueeze(2))
+    """Fuse (N, K, 3, H, W) exposures in any order; `network` is not used."""
+    image, weights = mertens.fuse(stack)
+    return Fusion(image, weights.unsqueeze(2))
 
 
 METHOD = Method(

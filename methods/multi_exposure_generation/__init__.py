@@ -8,12 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from hdrbench.imaging.merging.generated import merge_generated, pad_to_multiple
-from hdrbench.methods import Method, Reconstruction
+from hdrbench.imaging.merging.generated import pad_to_multiple
+from hdrbench.methods import Method
 from hdrbench.methods.multi_exposure_generation.losses import objective
 from hdrbench.methods.multi_exposure_generation.network import MultiExposureGenerator
-
-STACK = (-2.0, -1.0, 0.0, 1.0, 2.0)  # that is merged (section 4.2)
 
 
 def expose(network: nn.Module, image: Tensor, evs: Sequence[float]) -> Tensor:
@@ -43,30 +41,10 @@ def expose(network: nn.Module, image: Tensor, evs: Sequence[float]) -> Tensor:
     return torch.stack(made, 1)
 
 
-def reconstruct(network: nn.Module, middle: Tensor, times: Tensor, *, evs: Sequence[float] = STACK) -> Reconstruction:
-    """Generate a stack from (N, 3, H, W) images, and merge it.
-
-    Parameters
-    ----------
-    network
-        A `MultiExposureGenerator`.
-    middle
-        (N, 3, H, W) in [0, 1].
-    times
-        (N, 3), shortest = 1. They set the unit of the result and the exposures ``"low"`` and ``"high"`` that are given
-        besides; what is merged does not depend on them.
-    evs
-        Of the merged stack, ascending.
-    """
-    low, high = network(middle, times)
-    radiance = merge_generated(expose(network, middle, evs), evs)
-    return Reconstruction(radiance / times[:, 1, None, None, None], {"low": low, "high": high})
-
-
 METHOD = Method(
     title="Multi-exposure generation",
     reference="Le2023",
     build=MultiExposureGenerator,
-    reconstruct=reconstruct,
+    expose=expose,
     objective=objective,
 )

@@ -19,14 +19,15 @@ class Training(Strict):
     """Length and optimiser of a training run.
 
     An epoch is a number of iterations, as in the code of the deghosting literature: scenes are cycled, and every
-    iteration draws `batch_size` random crops, of which `augment` may turn and mirror each at random.
+    iteration draws `batch_size` random crops. `augment` may mirror each and turn it at random: by right angles
+    (``"dihedral"``), or by any angle, with a shift (``"affine"``).
     """
 
     epochs: PositiveInt
     iterations_per_epoch: PositiveInt
     batch_size: PositiveInt
     crop: Annotated[int, Field(ge=16)]
-    augment: Literal["none", "dihedral"]
+    augment: Literal["none", "dihedral", "affine"]
     optimizer: Literal["adam", "adamw"]
     weight_decay: Annotated[FiniteFloat, Field(ge=0)]
     learning_rate: Annotated[FiniteFloat, Field(gt=0)]

@@ -18,6 +18,7 @@ SMALL = {
     "expocm": {"width": 4},
 }
 RECONSTRUCT = [name for name in methods.names() if methods.get(name).reconstruct is not None]
+EXPOSE = [name for name in methods.names() if methods.get(name).expose is not None]
 FUSE = [name for name in methods.names() if methods.get(name).fuse is not None]
 
 
@@ -44,7 +45,7 @@ class TestEveryMethod:
         method = methods.get(name)
         assert method.title
         assert f"{{{method.reference}," in REFERENCES
-        assert name in {*RECONSTRUCT, *FUSE}
+        assert name in {*RECONSTRUCT, *EXPOSE, *FUSE}
         assert method.frames is None or (name in FUSE and method.frames >= 2)
 
     def test_refuses_an_objective_that_is_not_there(self, name):
@@ -71,6 +72,30 @@ class TestEveryReconstruction:
             image = torch.full((1, 3, 16, 16), value)
             result = methods.get(name).reconstruct(build(name), image, torch.tensor([[1.0, 4.0, 16.0]]))
             assert torch.isfinite(result.hdr).all()
+
+
+@pytest.mark.parametrize("name", EXPOSE)
+class TestEveryExposure:
+    def test_is_a_picture_of_the_input_size_and_0_is_the_input(self, name):
+        image = exposures(3)[:, 1]
+        made = methods.get(name).expose(build(name), image, (-1.5, 0.0, 2.0))
+        assert made.shape == (2, 3, 3, 21, 34)
+        assert torch.isfinite(made).all()
+        assert made.min() >= 0
+        assert made.max() <= 1
+        assert torch.equal(made[:, 1], image)
+
+    def test_images_of_a_batch_do_not_mix(self, name):
+        network, image = build(name), exposures(3)[:, 1]
+        expose = methods.get(name).expose
+        forward = expose(network, image, (-1.0, 1.0))
+        torch.testing.assert_close(expose(network, image.flip(0), (-1.0, 1.0)).flip(0), forward, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(expose(network, image[:1], (-1.0, 1.0)), forward[:1], rtol=1e-4, atol=1e-5)
+
+    def test_survives_black_and_white_input(self, name):
+        for value in (0.0, 1.0):
+            made = methods.get(name).expose(build(name), torch.full((1, 3, 16, 16), value), (-1.0, 1.0))
+            assert torch.isfinite(made).all()
 
 
 @pytest.mark.parametrize("name", FUSE)
@@ -107,7 +132,8 @@ class TestEveryFusion:
             self.check(methods.get(name).fuse(build(name), stack), stack)
 
 
-def test_both_abilities_are_covered():
+def test_all_abilities_are_covered():
+    assert {"cevr", "multi_exposure_generation", "gamma_linear"} <= set(EXPOSE)
     assert {"usme_hdr", "gamma_linear"} <= set(RECONSTRUCT)
     assert {"mertens", "adaptive_weights", "unsupervised_fusion"} <= set(FUSE)
 

@@ -162,7 +162,7 @@ def test_scores_of_another_run_are_not_taken(checkout):
 
 
 def test_a_method_that_refuses_a_scene_is_one_line(checkout, monkeypatch):
-    from hdrbench.pipeline.tasks import single_image
+    from hdrbench.pipeline.tasks.single_image import outputs
 
     def refuse(*_):
         raise ValueError("expected light")
@@ -170,7 +170,7 @@ def test_a_method_that_refuses_a_scene_is_one_line(checkout, monkeypatch):
     facts = prepare_data("demo", "embedded", "a")
     run = resolve("demo", "embedded", "a/naive")
     train(run, of_split(facts, "train"), accelerator="cpu")
-    monkeypatch.setattr(single_image, "apply", refuse)
+    monkeypatch.setattr(outputs, "apply", refuse)
     with pytest.raises(HdrbenchError, match="run 'a/naive', scene 's1': expected light"):
         evaluate(run, "a", of_split(facts, "test"), needed("demo", run.id, "a"))
 

@@ -8,9 +8,9 @@ from hdrbench.datasets.scene import Scene
 from hdrbench.errors import HdrbenchError
 from hdrbench.methods import Fusion, Method
 from hdrbench.metrics import scoring
-from hdrbench.pipeline import tasks
+from hdrbench.pipeline import digest, tasks
 from hdrbench.pipeline.prepare import pack, unpack
-from hdrbench.pipeline.tasks import exposure_fusion
+from hdrbench.pipeline.tasks.exposure_fusion import inputs, outputs
 from hdrbench.protocol import get
 
 PAIR = Method("two", "Mertens2009", nn.Identity, fuse=lambda network, stack: Fusion(stack.mean(1), None), frames=2)
@@ -28,15 +28,26 @@ def stack(count=5, size=(24, 36)):
 
 @pytest.mark.parametrize("name", tasks.names())
 def test_every_task_says_what_the_engine_asks(name):
-    task = tasks.get(name)
+    task, results = tasks.inputs(name), tasks.outputs(name)
     assert task.CROPPED
     assert all(isinstance(tensor, torch.Tensor) for tensor in task.example(16, 24))
-    assert all(callable(getattr(task, function)) for function in ("prepare", "apply", "subjects"))
+    assert callable(task.prepare)
+    assert callable(results.apply)
+    assert callable(results.subject)
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_a_changed_metric_trains_nothing_again(name):
+    modules = digest.closure(
+        "hdrbench.pipeline.train", "hdrbench.pipeline.prepare", f"hdrbench.pipeline.tasks.{name}.inputs"
+    )
+    assert "hdrbench.datasets.scene" in modules
+    assert not [module for module in modules if module.startswith(("hdrbench.metrics", "hdrbench.protocol"))]
 
 
 def test_an_unknown_task_suggests_a_near_one():
     with pytest.raises(HdrbenchError, match="did you mean 'single_image'"):
-        tasks.get("single_images")
+        tasks.inputs("single_images")
 
 
 @pytest.mark.parametrize(
@@ -50,13 +61,13 @@ def test_an_unknown_task_suggests_a_near_one():
     ],
 )
 def test_the_pair(count, choice, expected):
-    assert exposure_fusion.choose_pair(count, choice) == expected
+    assert inputs.choose_pair(count, choice) == expected
 
 
 def test_training_scenes_keep_the_pair_and_test_scenes_the_stack_too():
     scene = stack()
-    train = exposure_fusion.prepare(scene, "train", pair="outermost", longest_side=None)
-    test = exposure_fusion.prepare(scene, "test", pair="outermost", longest_side=None)
+    train = inputs.prepare(scene, "train", pair="outermost", longest_side=None)
+    test = inputs.prepare(scene, "test", pair="outermost", longest_side=None)
     assert set(train) == {"under", "over"}
     assert np.array_equal(test["stack"], np.stack(scene.ldrs))
     assert np.array_equal(test["under"], scene.ldrs[0])
@@ -65,17 +76,17 @@ def test_training_scenes_keep_the_pair_and_test_scenes_the_stack_too():
 
 def test_images_are_reduced_only_where_it_is_asked_for_and_they_are_larger():
     scene = stack(size=(20, 40))
-    reduced = exposure_fusion.prepare(scene, "test", pair="outermost", longest_side=20)
+    reduced = inputs.prepare(scene, "test", pair="outermost", longest_side=20)
     assert reduced["stack"].shape == (5, 10, 20, 3)
     means = scene.ldrs[0].reshape(10, 2, 20, 2, 3).mean((1, 3))
     assert np.allclose(reduced["under"], means, atol=1e-6)
-    kept = exposure_fusion.prepare(scene, "test", pair="outermost", longest_side=40)
+    kept = inputs.prepare(scene, "test", pair="outermost", longest_side=40)
     assert np.array_equal(kept["over"], scene.ldrs[-1])
 
 
 def test_reduced_white_stays_white():
     """The areas of 2047 pixels do not divide evenly, and the mean of ones may round to more than 1."""
-    white = exposure_fusion.reduce(np.ones((64, 2047, 3), np.float32), 1200)
+    white = inputs.reduce(np.ones((64, 2047, 3), np.float32), 1200)
     assert white.max() <= 1
     assert white.min() > 0.999  # OpenCV weighs the last column a little less
 
@@ -83,38 +94,41 @@ def test_reduced_white_stays_white():
 @pytest.mark.parametrize("longest_side", [0, -5, True, 20.5, float("nan")])
 def test_a_size_that_is_none_is_refused(longest_side):
     with pytest.raises(HdrbenchError, match="expected at least 16 pixels, or null"):
-        exposure_fusion.prepare(stack(), "test", pair="outermost", longest_side=longest_side)
+        inputs.prepare(stack(), "test", pair="outermost", longest_side=longest_side)
 
 
 def test_a_single_frame_cannot_be_fused():
     with pytest.raises(HdrbenchError, match="expected 2 exposures or more, got 1"):
-        exposure_fusion.prepare(stack(1), "test", pair="outermost", longest_side=None)
+        inputs.prepare(stack(1), "test", pair="outermost", longest_side=None)
 
 
 def test_methods_of_two_frames_are_scored_on_the_pair_and_others_on_the_stack_too():
-    scene = exposure_fusion.prepare(stack(), "test", pair="outermost", longest_side=None)
+    scene = inputs.prepare(stack(), "test", pair="outermost", longest_side=None)
     protocol = get("unsupervised_fusion")
-    for method, expected in ((PAIR, {"pair", "pair_on_stack"}), (ANY, {"pair", "pair_on_stack", "stack"})):
-        result = exposure_fusion.apply(method, nn.Identity(), scene, "cpu")
-        subjects = exposure_fusion.subjects(result, scene, protocol, "cpu")
-        assert set(subjects) == expected
+    for method, names in ((PAIR, ["pair", "pair_on_stack"]), (ANY, list(outputs.SUBJECTS))):
+        result = outputs.apply(method, nn.Identity(), scene, names, "cpu")
+        subjects = {name: outputs.subject(name, result, scene, protocol, "cpu") for name in names}
         assert subjects["pair"].fused[1].shape == (1, 2, 3, 24, 36)
         assert subjects["pair_on_stack"].fused[1].shape == (1, 5, 3, 24, 36)
         scores = {name: scoring.score("mef_ssim_single", subject).item() for name, subject in subjects.items()}
         assert scores["pair"] != scores["pair_on_stack"]
+    with pytest.raises(HdrbenchError, match="fuses 2 exposures, not a whole stack"):
+        outputs.apply(PAIR, nn.Identity(), scene, ["stack"], "cpu")
+    with pytest.raises(HdrbenchError, match="did you mean 'pair'"):
+        outputs.apply(PAIR, nn.Identity(), scene, ["pairs"], "cpu")
 
 
 def test_fused_images_are_scored_as_8_bit_pictures():
-    scene = exposure_fusion.prepare(stack(), "test", pair="outermost", longest_side=None)
-    result = exposure_fusion.apply(PAIR, nn.Identity(), scene, "cpu")
-    scored = exposure_fusion.subjects(result, scene, get("unsupervised_fusion"), "cpu")["pair"].fused[0]
+    scene = inputs.prepare(stack(), "test", pair="outermost", longest_side=None)
+    result = outputs.apply(PAIR, nn.Identity(), scene, ["pair"], "cpu")
+    scored = outputs.subject("pair", result, scene, get("unsupervised_fusion"), "cpu").fused[0]
     assert torch.equal(scored * 255, (scored * 255).round())
 
 
 def test_a_method_that_cannot_do_the_task_says_so():
-    scene = exposure_fusion.prepare(stack(), "test", pair="outermost", longest_side=None)
+    scene = inputs.prepare(stack(), "test", pair="outermost", longest_side=None)
     with pytest.raises(HdrbenchError, match="does not fuse exposures"):
-        exposure_fusion.apply(methods.get("gamma_linear"), nn.Identity(), scene, "cpu")
+        outputs.apply(methods.get("gamma_linear"), nn.Identity(), scene, ["pair"], "cpu")
 
 
 @pytest.mark.parametrize(("levels", "dtype"), [(255, "uint8"), (65535, "uint16"), (16383, "float32")])

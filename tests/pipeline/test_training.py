@@ -133,6 +133,21 @@ def test_augmented_crops_are_turned_all_alike(checkout):
     assert len(used) > 3
 
 
+def test_crops_turned_by_any_angle_stay_in_range_and_match(checkout):
+    plain, moved = sampler(16).batch(0), sampler(16, augment="affine").batch(0)
+    mirrored = 0
+    for index in range(16):
+        flips = [plain["middle"][index].flip(axes) for axes in ([], [-1], [-2], [-1, -2])]
+        mirrored += any(torch.equal(moved["middle"][index], image) for image in flips)
+        for name in ("short", "middle", "pseudo"):
+            assert moved[name][index].min() >= plain[name][index].min()
+            assert moved[name][index].max() <= plain[name][index].max()
+    assert 3 <= mirrored <= 13
+    ratio = moved["times"][:, 1:2, None, None] / moved["times"][:, :1, None, None]
+    exposed = (moved["short"] ** 2.2 * ratio).clamp(0, 1) ** (1 / 2.2)
+    assert (exposed - moved["middle"]).abs().mean() < 0.03
+
+
 def test_processes_share_a_batch(checkout):
     whole = sampler(4).batch(2)["pseudo"]
     halves = [sampler(4).batch(2, rank, 2)["pseudo"] for rank in (0, 1)]

@@ -32,7 +32,9 @@ def cost(method: str, options: dict[str, Any], task: str, size: tuple[int, int])
         ``params`` in millions; ``macs_thop``, thop's count, and ``macs_counted``, PyTorch's (convolutions and matrix
         products), in units of 1e9 multiply-adds.
     """
-    example = tasks.get(task).example  # imported first: modules make tensors of their own, which must not be on "meta"
+    example = tasks.inputs(
+        task
+    ).example  # imported first: modules make tensors of their own, which must not be on "meta"
     methods.get(method)
     with torch.device("meta"):
         network, inputs = methods.build(method, options), example(*size)

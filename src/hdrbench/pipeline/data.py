@@ -158,7 +158,8 @@ def write_digests(paper: str) -> Path:
     train = {method: train_code(method, loaded.task) for method in methods}
     evaluate = {method: evaluate_code(method, loaded.task) for method in methods}
     sets = {name for profile in loaded.profiles.values() for name in profile.data.values()}
-    modules = [f"hdrbench.pipeline.tasks.{loaded.task}", *(f"hdrbench.methods.{method}" for method in methods)]
+    task = f"hdrbench.pipeline.tasks.{loaded.task}"
+    modules = [f"{task}.inputs", *(f"hdrbench.methods.{method}" for method in methods)]
     digests: dict[str, Any] = {
         "data": {name: data_code(name, loaded.task) for name in sorted(sets)},
         "settings": {},
@@ -167,7 +168,9 @@ def write_digests(paper: str) -> Path:
         "asked": asked(spec.load(paper)),
         "cost": text_digest([code_digest("hdrbench.pipeline.cost", *modules), spec.load(paper).cost_size]),
         "report": code_digest("hdrbench.pipeline.compare", "hdrbench.report.page"),
-        "showcase": code_digest("hdrbench.report.showcase", f"hdrbench.report.pictures.{loaded.task}", *modules),
+        "showcase": code_digest(
+            "hdrbench.report.showcase", f"hdrbench.report.pictures.{loaded.task}", f"{task}.outputs", *modules
+        ),
     }
     for role, name, method in all_runs:
         digests["train"].setdefault(role, {})[name] = train[method]

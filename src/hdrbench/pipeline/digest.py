@@ -104,15 +104,18 @@ def text_digest(content: object) -> str:
 
 def train_code(method: str, task: str) -> str:
     """Return the digest of the code that trains a method on a task."""
-    return code_digest("hdrbench.pipeline.train", f"hdrbench.pipeline.tasks.{task}", f"hdrbench.methods.{method}")
+    return code_digest(
+        "hdrbench.pipeline.train", f"hdrbench.pipeline.tasks.{task}.inputs", f"hdrbench.methods.{method}"
+    )
 
 
 def evaluate_code(method: str, task: str) -> str:
     """Return the digest of the code that scores a method on a task."""
-    return code_digest("hdrbench.pipeline.evaluate", f"hdrbench.pipeline.tasks.{task}", f"hdrbench.methods.{method}")
+    parts = [f"hdrbench.pipeline.tasks.{task}.{part}" for part in ("inputs", "outputs")]
+    return code_digest("hdrbench.pipeline.evaluate", *parts, f"hdrbench.methods.{method}")
 
 
 def data_code(dataset: str, task: str) -> str:
     """Return the digest of the code that makes a data set's scenes and prepares them for a task."""
     loader = f"hdrbench.datasets.{catalog.card(dataset).loader}"
-    return code_digest("hdrbench.pipeline.prepare", f"hdrbench.pipeline.tasks.{task}", loader)
+    return code_digest("hdrbench.pipeline.prepare", f"hdrbench.pipeline.tasks.{task}.inputs", loader)

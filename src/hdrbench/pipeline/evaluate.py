@@ -13,7 +13,7 @@ from rich.progress import track
 from torch import nn
 
 from hdrbench import methods, metrics, protocol
-from hdrbench.errors import HdrbenchError, unknown
+from hdrbench.errors import HdrbenchError
 from hdrbench.metrics import scoring
 from hdrbench.pipeline import checkpoint, tasks
 from hdrbench.pipeline.device import best_device, timed
@@ -135,21 +135,18 @@ def _score_scenes(
     run: ResolvedRun, network: nn.Module, scenes: Prepared, sheets: dict[str, _Sheet], device: str, title: str
 ) -> tuple[list[float], list[tuple[int, int]]]:
     """Fill the sheets; returns for every scene the seconds its result took, and its height and width."""
-    task, method = tasks.get(run.task), methods.get(run.method)
+    task, method = tasks.outputs(run.task), methods.get(run.method)
     seconds, sizes = [], []
     for index, name in enumerate(track(scenes.names, title)):
         scene = scenes[index]
         try:
             if index == 0:
-                task.apply(method, network, scene, device)  # the first call also pays for kernel selection
-            result, elapsed = timed(partial(task.apply, method, network, scene, device), device)
+                task.apply(method, network, scene, sheets, device)  # the first call also pays for kernel selection
+            result, elapsed = timed(partial(task.apply, method, network, scene, sheets, device), device)
         except (HdrbenchError, ValueError) as error:
             raise HdrbenchError(f"run '{run.id}', scene '{name}': {error}") from error
         for subject, sheet in sheets.items():
-            scored = task.subjects(result, scene, protocol.get(sheet.wanted.protocol), device)
-            if subject not in scored:
-                raise unknown(f"subject that run '{run.id}' can be scored on", subject, scored)
-            sheet.add(scored[subject], name)
+            sheet.add(task.subject(subject, result, scene, protocol.get(sheet.wanted.protocol), device), name)
         seconds.append(elapsed)
         sizes.append(scenes.size(index))
     return seconds, sizes

@@ -54,7 +54,7 @@ class Prepared:
         self.data, self.split, self.dataset = data, split, data["dataset"]
         left_out = data["left_out"].get(split, {})
         self.names = [name for name in catalog.scene_names(self.dataset, split) if name not in left_out]
-        self._task = tasks.get(data["task"])
+        self._task = tasks.inputs(data["task"])
         made_by = text_digest([data["task"], data["preparation"], data["code"]])
         self.folder = work() / "scenes" / f"{self.dataset}-{data['digest'][:12]}-{made_by}" / split
         self._sizes: dict[int, tuple[int, int]] = {}
@@ -97,17 +97,18 @@ class Prepared:
 
     def _file(self, index: int) -> Path:
         """Return a scene's file, making it first if need be."""
-        path = self._path(index)
-        if path.is_file() and not _readable(path):
-            print(f"{path}: damaged; making it anew")
-            path.unlink()
-        if not path.is_file():
-            scene = catalog.load_scene(self.dataset, self.split, self.names[index])
-            try:
-                arrays = self._task.prepare(scene, self.split, **self.data["preparation"])
-            except TypeError as error:
-                raise HdrbenchError(f"preparation {self.data['preparation']}: {error}") from error
-            write_atomically(path, save({name: np.ascontiguousarray(pack(array)) for name, array in arrays.items()}))
+        path, name = self._path(index), self.names[index]
+        if path.is_file():
+            if (wrong := _fault(path, name, self._task.CROPPED)) is None:
+                return path
+            print(f"{path}: {wrong}; making it anew")
+        scene = catalog.load_scene(self.dataset, self.split, name)
+        try:
+            arrays = self._task.prepare(scene, self.split, **self.data["preparation"])
+        except TypeError as error:
+            raise HdrbenchError(f"preparation {self.data['preparation']}: {error}") from error
+        packed = {key: np.ascontiguousarray(pack(array)) for key, array in arrays.items()}
+        write_atomically(path, save(packed, metadata={"scene": name}))
         return path
 
     def fill(self) -> None:
@@ -117,10 +118,13 @@ class Prepared:
             self._file(index)
 
 
-def _readable(path: Path) -> bool:
-    """Whether a prepared scene is whole; its header says how long the file must be."""
+def _fault(path: Path, scene: str, images: tuple[str, ...]) -> str | None:
+    """Say what is wrong with a prepared scene, if anything; a file's header says how long it must be."""
     try:
-        with safe_open(path, framework="numpy"):
-            return True
-    except SafetensorError:
-        return False
+        with safe_open(path, framework="numpy") as file:
+            if (file.metadata() or {}).get("scene") != scene:
+                return f"is not scene '{scene}'"
+            missing = [name for name in images if name not in file.keys()]  # noqa: SIM118
+            return f"lacks {', '.join(missing)}" if missing else None
+    except SafetensorError as error:
+        return f"damaged ({error})"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from hdrbench.methods import Batch
 from hdrbench.pipeline.prepare import Prepared
 from hdrbench.pipeline.tasks import Arrays
 from hdrbench.runs import Training
+
+SHIFT = 1 / 16  # of a crop's side, as in the training code of Le2023
 
 
 class CropSampler:
@@ -46,7 +49,9 @@ class CropSampler:
             raise HdrbenchError(f"crop of {side} does not fit into a {width}x{height} scene of '{self.scenes.dataset}'")
         top, left = generator.integers(height - side + 1), generator.integers(width - side + 1)
         crop = self.scenes.crop(index, int(top), int(left), side)
-        return crop if self.settings.augment == "none" else _turn(crop, int(generator.integers(8)))
+        if self.settings.augment == "dihedral":
+            return _turn(crop, int(generator.integers(8)))
+        return crop if self.settings.augment == "none" else _move(crop, generator)
 
     def batch(self, iteration: int, rank: int = 0, world: int = 1) -> Batch:
         """Return this process's share of an iteration's batch.
@@ -84,6 +89,33 @@ def _turn(crop: Arrays, symmetry: int) -> Arrays:
             array = array[..., ::-1, :] if symmetry >= 4 else array
         turned[name] = array
     return turned
+
+
+def _move(crop: Arrays, generator: np.random.Generator) -> Arrays:
+    """Mirror all (..., H, W, 3) images of a crop, and half of the time turn and shift them, mirrored at the border.
+
+    Interpolation is cubic, and does not leave the range of an image.
+    """
+    mirrors, moves = generator.integers(2, size=2), generator.random() < 0.5
+    angle, shift = generator.uniform(-180.0, 180.0), generator.uniform(-SHIFT, SHIFT, 2)
+    moved = {}
+    for name, array in crop.items():
+        if array.ndim >= 3:
+            array = array[..., :: 1 - 2 * mirrors[0], :: 1 - 2 * mirrors[1], :]
+            if moves:
+                height, width = array.shape[-3:-1]
+                matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
+                matrix[:, 2] += shift * np.array([width, height])
+                images = np.ascontiguousarray(array).reshape(-1, height, width, 3)
+                array = np.stack([_warp(image, matrix) for image in images]).reshape(array.shape)
+        moved[name] = array
+    return moved
+
+
+def _warp(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Apply an affine map to an (H, W, 3) image."""
+    warped = cv2.warpAffine(image, matrix, image.shape[1::-1], flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    return warped.clip(image.min(), image.max())
 
 
 def _stack(crops: list[Arrays], name: str) -> Tensor:

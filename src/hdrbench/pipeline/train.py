@@ -24,7 +24,7 @@ from hdrbench.pipeline.digest import train_code
 from hdrbench.pipeline.prepare import Prepared
 from hdrbench.pipeline.provenance import environment, git_state, now, peak_memory_mb
 from hdrbench.pipeline.sampling import CropSampler
-from hdrbench.runs import ResolvedRun
+from hdrbench.runs import ResolvedRun, Training
 from hdrbench.workspace import root, work, write_atomically
 
 if TYPE_CHECKING:
@@ -52,9 +52,10 @@ def train(run: ResolvedRun, data: dict[str, Any], *, devices: int | str = "auto"
         The weights, with the run's provenance inside.
     """
     torch.manual_seed(run.profile.seed)
-    network = methods.build(run.method, run.options)
-    trained = methods.get(run.method).objective is not None
-    losses, notes = make_objective(run) if trained else (None, [])
+    network, method = methods.build(run.method, run.options), methods.get(run.method)
+    losses, notes = make_objective(run) if method.objective is not None else (None, [])
+    if method.pretrain is not None:
+        notes = [*notes, *method.pretrain(network)]
     # Everything that decides the weights; a checkpoint of another identity is not resumed.
     identity = run.settings() | {
         "notes": notes,
@@ -67,7 +68,8 @@ def train(run: ResolvedRun, data: dict[str, Any], *, devices: int | str = "auto"
         facts |= {"environment": environment("cpu"), "peak_memory_mb": peak_memory_mb("cpu"), "finished": now()}
         checkpoint.write(run.weights, checkpoint.pack(network, None), facts | {"train_seconds": 0.0, "iterations": 0})
         return run.weights
-    return _fit(run, data, network, losses, facts, accelerator=accelerator, devices=devices)
+    fabric = _launch(run.profile.training, accelerator=accelerator, devices=devices)
+    return _fit(run, data, network, losses, facts, fabric)
 
 
 def make_objective(run: ResolvedRun) -> tuple[Objective, list[str]]:
@@ -80,20 +82,10 @@ def make_objective(run: ResolvedRun) -> tuple[Objective, list[str]]:
         raise HdrbenchError(f"objective of '{run.method}' with {run.objective}: {error}") from error
 
 
-def _fit(
-    run: ResolvedRun,
-    data: dict[str, Any],
-    network: nn.Module,
-    losses: Objective,
-    facts: dict[str, Any],
-    *,
-    accelerator: str,
-    devices: int | str,
-) -> Path:
-    """Optimise `network` over the iterations that are left."""
+def _launch(settings: Training, *, accelerator: str, devices: int | str) -> "Fabric":
+    """Start the processes of a training run."""
     from lightning_fabric import Fabric
 
-    settings, identity = run.profile.training, facts["identity"]
     try:
         fabric = Fabric(accelerator=accelerator, devices=devices, precision=settings.precision)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -105,6 +97,19 @@ def _fit(
         raise HdrbenchError(f"a batch of {settings.batch_size} cannot be shared evenly by {fabric.world_size} devices")
     fabric.launch()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    return fabric
+
+
+def _fit(
+    run: ResolvedRun,
+    data: dict[str, Any],
+    network: nn.Module,
+    losses: Objective,
+    facts: dict[str, Any],
+    fabric: "Fabric",
+) -> Path:
+    """Optimise `network` over the iterations that are left, and write its weights."""
+    settings, identity = run.profile.training, facts["identity"]
     optimizer = OPTIMIZERS[settings.optimizer](
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
@@ -114,39 +119,24 @@ def _fit(
     start, spent = _resume(state, identity, network, optimizer)
     sampler = CropSampler(Prepared(data, "train"), settings, run.profile.seed)
     fabric.barrier()  # every process has read the checkpoint and the log before the first one writes them
-    log = _Log(run.log, start) if fabric.is_global_zero else None
-    began = time.monotonic()
-    with _progress(fabric.is_global_zero) as bar:
-        task = bar.add_task(run.id, total=settings.iterations, completed=start, loss="")
+    watch = _Watch(fabric, run, start)
+    with watch.bar:
         for batch in sampler.batches(start, fabric.global_rank, fabric.world_size):
-            iteration = batch.iteration
-            torch.manual_seed(run.profile.seed * 1_000_003 + iteration)
+            torch.manual_seed(run.profile.seed * 1_000_003 + batch.iteration)
             for group in optimizer.param_groups:
-                group["lr"] = settings.rate(iteration)
+                group["lr"] = settings.rate(batch.iteration)
             values = losses(wrapped, replace(batch, tensors=fabric.to_device(dict(batch.tensors))))
-            total = torch.stack(list(values.values())).sum()
             stepper.zero_grad()
-            fabric.backward(total)
+            fabric.backward(torch.stack(list(values.values())).sum())
             stepper.step()
-            keep = (iteration + 1) % settings.checkpoint_every == 0
-            due = iteration % LOG_EVERY == 0 or iteration + 1 == settings.iterations
-            if keep or due:
-                means = _mean(fabric, [*values.values(), total])
-                if not all(map(math.isfinite, means)):
-                    raise HdrbenchError(
-                        f"run '{run.id}': the loss is {means[-1]} at iteration {iteration}: it diverged"
-                    )
-                if due and log:
-                    log.write(iteration, settings.rate(iteration), [*values, "total"], means)
-                speed = (iteration + 1 - start) / (time.monotonic() - began)
-                bar.update(task, completed=iteration + 1, loss=f"loss {means[-1]:.4f}, {speed:.1f} it/s")
+            keep = (batch.iteration + 1) % settings.checkpoint_every == 0
+            watch.look(batch.iteration, values, checked=keep)
             if keep and fabric.is_global_zero:
-                seconds = spent + time.monotonic() - began
-                kept = {"identity": identity, "iteration": iteration + 1, "seconds": seconds}
+                kept = {"identity": identity, "iteration": batch.iteration + 1, "seconds": spent + watch.seconds}
                 checkpoint.write(state, checkpoint.pack(network, optimizer), kept)
     if fabric.is_global_zero:
         device = str(fabric.device)
-        facts |= {"iterations": settings.iterations, "train_seconds": spent + time.monotonic() - began}
+        facts |= {"iterations": settings.iterations, "train_seconds": spent + watch.seconds}
         facts |= {"environment": environment(device), "peak_memory_mb": peak_memory_mb(device), "finished": now()}
         checkpoint.write(run.weights, checkpoint.pack(network, None), facts)
         state.unlink(missing_ok=True)
@@ -167,17 +157,40 @@ def _resume(state: Path, identity: dict, network: nn.Module, optimizer: torch.op
     return kept["iteration"], kept["seconds"]
 
 
-def _mean(fabric: "Fabric", values: list[Tensor]) -> list[float]:
-    """Average scalars over all processes."""
-    reduced = fabric.all_reduce(torch.stack(values).detach())
-    assert isinstance(reduced, Tensor)
-    return reduced.tolist()
+class _Watch:
+    """Shows and logs the loss of a run, and stops it where it diverges."""
 
+    def __init__(self, fabric: "Fabric", run: ResolvedRun, start: int) -> None:
+        shown = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}")
+        self.fabric, self.run, self.start, self.began = fabric, run, start, time.monotonic()
+        self.bar = Progress(*shown, TimeRemainingColumn(), disable=not fabric.is_global_zero)
+        self._task = self.bar.add_task(run.id, total=run.profile.training.iterations, completed=start, loss="")
+        self._log = _Log(run.log, start) if fabric.is_global_zero else None
 
-def _progress(visible: bool) -> Progress:
-    """Progress bar with loss, iterations per second and remaining time."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"))
-    return Progress(*columns, TimeRemainingColumn(), disable=not visible)
+    @property
+    def seconds(self) -> float:
+        """Time since the run was started, or resumed."""
+        return time.monotonic() - self.began
+
+    def look(self, iteration: int, values: dict[str, Tensor], *, checked: bool) -> None:
+        """Look at an iteration's loss terms, if it is one that is logged or that must be `checked`."""
+        settings = self.run.profile.training
+        due = iteration % LOG_EVERY == 0 or iteration + 1 == settings.iterations
+        if not (checked or due):
+            return
+        means = self._mean([*values.values(), torch.stack(list(values.values())).sum()])
+        if not all(map(math.isfinite, means)):
+            raise HdrbenchError(f"run '{self.run.id}': the loss is {means[-1]} at iteration {iteration}: it diverged")
+        if due and self._log:
+            self._log.write(iteration, settings.rate(iteration), [*values, "total"], means)
+        speed = (iteration + 1 - self.start) / self.seconds
+        self.bar.update(self._task, completed=iteration + 1, loss=f"loss {means[-1]:.4f}, {speed:.1f} it/s")
+
+    def _mean(self, values: list[Tensor]) -> list[float]:
+        """Average scalars over all processes."""
+        reduced = self.fabric.all_reduce(torch.stack(values).detach())
+        assert isinstance(reduced, Tensor)
+        return reduced.tolist()
 
 
 class _Log:

@@ -54,13 +54,13 @@ def test_fusing_smooths_the_weights_and_the_sum_does_not(random_stack, use):
     weights = REFERENCES[use](stack[0].numpy())
     plain = weights + 1e-12
     np.testing.assert_allclose(
-        adaptive.fuse_sum(stack, use=use)[0].numpy(),
+        adaptive.fuse(stack, use=use, blending="sum")[0][0].numpy(),
         np.einsum("khw,kchw->chw", plain / plain.sum(0), stack[0].numpy()),
         atol=1e-9,
     )
     smooth = np.stack([gaussian_filter(one, 5, mode="nearest", truncate=2) for one in weights]) + 1e-12
     maps = torch.from_numpy(smooth / smooth.sum(0))[None]
-    torch.testing.assert_close(adaptive.fuse(stack, use=use, levels=5), blend(stack, maps, 5).clamp(0, 1))
+    torch.testing.assert_close(adaptive.fuse(stack, use=use, levels=5)[0], blend(stack, maps, 5).clamp(0, 1))
 
 
 def test_smoothing_is_the_same_without_opencv(random_stack):
@@ -68,30 +68,29 @@ def test_smoothing_is_the_same_without_opencv(random_stack):
     torch.testing.assert_close(adaptive._blur(maps.clone().requires_grad_()).detach(), adaptive._blur(maps))
 
 
-@pytest.mark.parametrize("smoothed", [True, False])
-def test_shares_sum_to_1_and_are_equal_where_no_exposure_has_a_weight(random_stack, smoothed):
-    shares = adaptive.shares(random_stack(2, 3, 3, 20, 30), smoothed=smoothed)
+@pytest.mark.parametrize("blending", adaptive.BLENDINGS)
+def test_shares_sum_to_1_and_are_equal_where_no_exposure_has_a_weight(random_stack, blending):
+    shares = adaptive.fuse(random_stack(2, 3, 3, 20, 30), blending=blending, levels=3)[1]
     torch.testing.assert_close(shares.sum(1), torch.ones_like(shares[:, 0]))
     assert shares.min() > 0
     # Each frame is flat, of a mean far from where its weight 1 is above 0.
     flat = torch.tensor([0.0, 1e-4]).view(1, 2, 1, 1, 1).expand(1, 2, 3, 16, 16)
-    torch.testing.assert_close(
-        adaptive.shares(flat, use="intensity", smoothed=smoothed), torch.full((1, 2, 16, 16), 0.5)
-    )
+    shares = adaptive.fuse(flat, use="intensity", blending=blending, levels=3)[1]
+    torch.testing.assert_close(shares, torch.full((1, 2, 16, 16), 0.5))
 
 
-@pytest.mark.parametrize("fuse", [adaptive.fuse, adaptive.fuse_sum])
-def test_order_and_batch_do_not_matter(random_stack, fuse):
+@pytest.mark.parametrize("blending", adaptive.BLENDINGS)
+def test_order_and_batch_do_not_matter(random_stack, blending):
     stack = random_stack(2, 4, 3, 33, 40)
-    fused = fuse(stack)
-    torch.testing.assert_close(fuse(stack[:, [2, 0, 3, 1]]), fused)
-    torch.testing.assert_close(fuse(stack[1:]), fused[1:])
+    fused = adaptive.fuse(stack, blending=blending)[0]
+    torch.testing.assert_close(adaptive.fuse(stack[:, [2, 0, 3, 1]], blending=blending)[0], fused)
+    torch.testing.assert_close(adaptive.fuse(stack[1:], blending=blending)[0], fused[1:])
     assert fused.min() >= 0
     assert fused.max() <= 1
 
 
 def test_the_authors_result_for_house(house):
-    fused = adaptive.fuse(house.stack, levels=6)[0]
+    fused = adaptive.fuse(house.stack, levels=6)[0][0]
     difference = ((fused * 255 + 0.5).floor().int() - house.expected).abs()
     assert difference.max() <= 1
     assert (difference == 0).double().mean() >= 0.9999
@@ -102,13 +101,15 @@ def test_equal_exposures_and_unknown_weights(random_stack):
     for use in ("both", "intensity"):
         with pytest.raises(ValueError, match="different mean luma"):
             adaptive.fuse(stack, use=use)
-    torch.testing.assert_close(adaptive.fuse(stack, use="gradient", levels=4), stack[:, 0])
+    torch.testing.assert_close(adaptive.fuse(stack, use="gradient", levels=4)[0], stack[:, 0])
     with pytest.raises(HdrbenchError, match="did you mean 'gradient'"):
         adaptive.weights(stack, use="gradients")
+    with pytest.raises(HdrbenchError, match="did you mean 'pyramid'"):
+        adaptive.fuse(stack, blending="pyramids")
 
 
 def test_black_and_white_stacks_are_fused_to_something_finite():
     stack = torch.stack([torch.zeros(3, 16, 16), torch.full((3, 16, 16), 0.5), torch.ones(3, 16, 16)])[None]
-    fused = adaptive.fuse(stack)
+    fused = adaptive.fuse(stack)[0]
     assert fused.isfinite().all()
     assert (fused.std((-1, -2)) < 1e-6).all()

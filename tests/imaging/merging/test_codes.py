@@ -17,7 +17,7 @@ RADIANCE = {
     "opencv robertson": lambda stack, times: opencv.merge_robertson(stack, times, LINE),
     "opencv calibrate": opencv.calibrate_debevec,
 }
-FUSION = {"mertens": mertens.fuse, "opencv": opencv.merge_mertens, "adaptive": adaptive.fuse, "sum": adaptive.fuse_sum}
+FUSION = {"mertens": mertens.fuse, "opencv": opencv.merge_mertens, "adaptive": adaptive.fuse}
 STACKS = {
     "one image": (torch.rand(3, 3, 16, 16), "shape"),
     "grey": (torch.rand(1, 3, 1, 16, 16), "shape"),
@@ -55,7 +55,7 @@ def test_malformed_times(function, name, random_stack):
         RADIANCE[function](random_stack(1, 3, 3, 16, 16), times)
 
 
-@pytest.mark.parametrize("function", [*RADIANCE, "adaptive", "sum"])
+@pytest.mark.parametrize("function", [*RADIANCE, "adaptive"])
 def test_one_exposure_cannot_be_merged(function, random_stack):
     stack = random_stack(1, 1, 3, 16, 16)
     with pytest.raises(ValueError, match="at least 2 exposures, got 1"):

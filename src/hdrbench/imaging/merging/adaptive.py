@@ -23,6 +23,7 @@ TRUNCATED = 10  # pixels, where its window ends
 SNAP = 1e-5  # codes: how far single precision may lift a whole luma above itself
 LEVELS = 7  # of the pyramids
 USES = ("both", "intensity", "gradient")
+BLENDINGS = ("pyramid", "sum", "smoothed_sum")
 
 
 def weights(stack: Tensor, *, use: str = "both") -> Tensor:
@@ -56,8 +57,8 @@ def weights(stack: Tensor, *, use: str = "both") -> Tensor:
     return maps
 
 
-def shares(stack: Tensor, *, use: str = "both", smoothed: bool = True) -> Tensor:
-    """Turn the weights into each exposure's share of a pixel.
+def fuse(stack: Tensor, *, use: str = "both", blending: str = "pyramid", levels: int = LEVELS) -> tuple[Tensor, Tensor]:
+    """Fuse by the weights, as the authors' program does or by a plain sum (Lee2018).
 
     Parameters
     ----------
@@ -65,71 +66,33 @@ def shares(stack: Tensor, *, use: str = "both", smoothed: bool = True) -> Tensor
         (N, K, 3, H, W) in [0, 1], K >= 2, exposures in any order.
     use
         Weights, see `weights`.
-    smoothed
-        Smooth the weights first, as `fuse` does and `fuse_sum` does not.
-
-    Returns
-    -------
-    Tensor
-        (N, K, H, W) in the stack's precision, above 0, summing to 1 over K; where all weights are 0, exposures count alike.
-
-    Raises
-    ------
-    ValueError, HdrbenchError
-        As `weights`.
-    """
-    maps = weights(stack, use=use)
-    maps = (_blur(maps) if smoothed else maps) + FLOOR
-    return maps / maps.sum(1, keepdim=True)
-
-
-def fuse(stack: Tensor, *, use: str = "both", levels: int = LEVELS) -> Tensor:
-    """Fuse in Laplacian pyramids by smoothed weights, as the authors' program does (Lee2018).
-
-    Parameters
-    ----------
-    stack
-        (N, K, 3, H, W) in [0, 1], K >= 2, exposures in any order.
-    use
-        Weights, see `weights`.
+    blending
+        ``"pyramid"``, by smoothed weights in Laplacian pyramids; ``"sum"``, a plain weighted sum, as the paper
+        'unsupervised_fusion' writes it in eq. 2; ``"smoothed_sum"``, that by smoothed weights.
     levels
         Levels of the pyramids. The authors' program has 7; with 6, the value it had when they published their result for
         "House", it gives that result.
 
     Returns
     -------
-    Tensor
-        (N, 3, H, W), clamped to [0, 1], as happens to the authors' result when it is written to a file.
+    tuple of Tensor
+        (N, 3, H, W), clamped to [0, 1], which pyramids leave a little, as happens to the authors' result when it is written
+        to a file; and each exposure's share of a pixel, (N, K, H, W), above 0, summing to 1 over K. Where all weights are 0,
+        exposures count alike.
 
     Raises
     ------
-    ValueError, HdrbenchError
+    ValueError
         As `weights`.
+    HdrbenchError
+        On an unknown `use` or `blending`.
     """
-    return blend(stack, shares(stack, use=use), levels).clamp(0.0, 1.0)
-
-
-def fuse_sum(stack: Tensor, *, use: str = "both") -> Tensor:
-    """Fuse by a plain weighted sum, as the paper 'unsupervised_fusion' writes it in eq. 2, without any smoothing.
-
-    Parameters
-    ----------
-    stack
-        (N, K, 3, H, W) in [0, 1], K >= 2, exposures in any order.
-    use
-        Weights, see `weights`.
-
-    Returns
-    -------
-    Tensor
-        (N, 3, H, W) in [0, 1].
-
-    Raises
-    ------
-    ValueError, HdrbenchError
-        As `weights`.
-    """
-    return blend(stack, shares(stack, use=use, smoothed=False), levels=1)
+    if blending not in BLENDINGS:
+        raise unknown("blending", blending, BLENDINGS)
+    maps = weights(stack, use=use)
+    maps = (maps if blending == "sum" else _blur(maps)) + FLOOR
+    shares = maps / maps.sum(1, keepdim=True)
+    return blend(stack, shares, levels if blending == "pyramid" else 1).clamp(0.0, 1.0), shares
 
 
 def _luma(images: Tensor) -> Tensor:

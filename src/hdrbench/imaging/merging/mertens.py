@@ -70,7 +70,9 @@ def _weights(stack: Tensor, exponents: dict[str, float]) -> Tensor:
     return quality / quality.sum(1, keepdim=True)
 
 
-def fuse(stack: Tensor, *, contrast: float = 1.0, saturation: float = 1.0, exposedness: float = 1.0) -> Tensor:
+def fuse(
+    stack: Tensor, *, contrast: float = 1.0, saturation: float = 1.0, exposedness: float = 1.0
+) -> tuple[Tensor, Tensor]:
     """Fuse exposures into one image without a radiance map (Mertens2009).
 
     Differentiable; computes in the stack's precision. In float64 it equals the authors' program; float32 is within a
@@ -85,9 +87,9 @@ def fuse(stack: Tensor, *, contrast: float = 1.0, saturation: float = 1.0, expos
 
     Returns
     -------
-    Tensor
-        (N, 3, H, W), clamped to [0, 1], as happens to the authors' result when it is written to a file. The values before
-        are ``blend(stack, weights(stack), depth(H, W))``.
+    tuple of Tensor
+        (N, 3, H, W), clamped to [0, 1], as happens to the authors' result when it is written to a file; and `weights`,
+        (N, K, H, W). The values before clamping are ``blend(stack, weights, depth(H, W))``.
 
     Raises
     ------
@@ -95,7 +97,7 @@ def fuse(stack: Tensor, *, contrast: float = 1.0, saturation: float = 1.0, expos
         On a malformed stack, or negative exponents.
     """
     maps = weights(stack, contrast=contrast, saturation=saturation, exposedness=exposedness)
-    return blend(stack, maps, depth(*stack.shape[-2:])).clamp(0.0, 1.0)
+    return blend(stack, maps, depth(*stack.shape[-2:])).clamp(0.0, 1.0), maps
 
 
 def _contrast(red: Tensor, green: Tensor, blue: Tensor) -> Tensor:

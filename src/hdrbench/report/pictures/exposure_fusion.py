@@ -3,7 +3,8 @@
 from hdrbench import methods
 from hdrbench.methods.unsupervised_fusion.gamma import KINDS, gamma_map
 from hdrbench.pipeline.device import to_batch
-from hdrbench.pipeline.tasks import Arrays, exposure_fusion
+from hdrbench.pipeline.tasks import Arrays
+from hdrbench.pipeline.tasks.exposure_fusion import outputs
 from hdrbench.report.pictures import Picture, Shown, to_image
 
 
@@ -12,7 +13,7 @@ def pictures(shown: list[Shown], scene: Arrays, device: str) -> dict[str, Pictur
     results: dict[str, Picture] = {}
     weights: dict[str, Picture] = {}
     for item in shown:
-        fused = exposure_fusion.apply(methods.get(item.run.method), item.network, scene, device)["pair"]
+        fused = outputs.apply(methods.get(item.run.method), item.network, scene, ["pair"], device)["pair"]
         name = item.run.name.replace("_", " ")
         results[item.run.name] = Picture(f"Fused: {name}", to_image(fused.image.clamp(0.0, 1.0)), "ldr")
         if fused.weights is not None:

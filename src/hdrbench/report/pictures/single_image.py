@@ -5,13 +5,14 @@ import torch
 from hdrbench import methods
 from hdrbench.methods import gamma_linear
 from hdrbench.pipeline.device import to_batch
-from hdrbench.pipeline.tasks import Arrays, single_image
+from hdrbench.pipeline.tasks import Arrays
+from hdrbench.pipeline.tasks.single_image import outputs
 from hdrbench.report.pictures import Picture, Shown, to_image
 
 
 def pictures(shown: list[Shown], scene: Arrays, device: str) -> dict[str, Picture]:
     """Collect a scene's pictures; only the first run is shown."""
-    result = single_image.apply(methods.get(shown[0].run.method), shown[0].network, scene, device)
+    result = outputs.apply(methods.get(shown[0].run.method), shown[0].network, scene, [outputs.SUBJECT], device)
     times = torch.from_numpy(scene["times"])[None]
     baseline = gamma_linear.reconstruct(torch.nn.Identity(), to_batch(scene["middle"], "cpu"), times).hdr
     short, middle, long = (float(time) for time in scene["times"])

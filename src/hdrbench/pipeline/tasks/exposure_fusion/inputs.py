@@ -6,15 +6,11 @@ Networks of two inputs train on, and fuse, an under- and an over-exposed frame o
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hdrbench.datasets.scene import Image, Scene
 from hdrbench.errors import HdrbenchError, unknown
-from hdrbench.methods import Fusion, Method
-from hdrbench.metrics.scoring import Subject
-from hdrbench.pipeline.device import to_batch
 from hdrbench.pipeline.tasks import Arrays
-from hdrbench.protocol import Protocol
 
 CROPPED = ("under", "over")
 PAIRS = ("outermost", "quartiles")
@@ -79,41 +75,6 @@ def reduce(image: Image, longest_side: int | None) -> Image:
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     reduced = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     return np.clip(reduced, 0.0, 1.0).astype(np.float32)  # the mean of ones may round to a little more than 1
-
-
-def apply(method: Method, network: nn.Module, scene: Arrays, device: str) -> dict[str, Fusion]:
-    """Fuse the pair and, where the method takes any number of frames, the whole stack.
-
-    Returns
-    -------
-    dict
-        Fusions by what was fused: ``"pair"`` and perhaps ``"stack"``.
-    """
-    if method.fuse is None:
-        raise HdrbenchError(f"method '{method.title}' does not fuse exposures")
-    frames = torch.stack([to_batch(scene[name], device) for name in ("under", "over")], dim=1)
-    fused = {"pair": method.fuse(network, frames)}
-    if method.frames is None:
-        fused["stack"] = method.fuse(network, to_batch(scene["stack"], device))
-    return fused
-
-
-def subjects(result: dict[str, Fusion], scene: Arrays, protocol: Protocol, device: str) -> dict[str, Subject]:
-    """Score the fused images as 8-bit pictures: the pair's on the pair and on the whole stack, the stack's on the stack."""
-    stack = to_batch(scene["stack"], device)
-    frames = torch.stack([to_batch(scene[name], device) for name in ("under", "over")], dim=1)
-    against = {"pair": ("pair", frames), "pair_on_stack": ("pair", stack), "stack": ("stack", stack)}
-    found = {}
-    for name, (fused, reference) in against.items():
-        if fused in result:
-            image = to_8_bit(result[fused].image)
-            found[name] = Subject(protocol, image, fusion=(image, reference), coded=True)
-    return found
-
-
-def to_8_bit(image: Tensor) -> Tensor:
-    """Round display codes in [0, 1] to the 256 levels of the file that a metric is meant to read."""
-    return (image.clamp(0.0, 1.0) * 255.0).round() / 255.0
 
 
 def example(height: int, width: int) -> tuple[Tensor, ...]:

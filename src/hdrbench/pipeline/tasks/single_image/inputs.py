@@ -2,17 +2,14 @@
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hdrbench.datasets.scene import Image, Scene
 from hdrbench.errors import HdrbenchError
 from hdrbench.imaging.flow import align
 from hdrbench.imaging.merge import fuse_exposures
-from hdrbench.methods import Method, Reconstruction
-from hdrbench.metrics.scoring import Subject
 from hdrbench.pipeline.device import to_batch
 from hdrbench.pipeline.tasks import Arrays
-from hdrbench.protocol import Protocol
 
 CROPPED = ("short", "middle", "long", "pseudo")
 
@@ -57,23 +54,6 @@ def pseudo_label(short: Image, middle: Image, long: Image, times: tuple[float, .
     stack = [to_batch(image, "cpu") for image in (short, middle, long)]
     fused = fuse_exposures(stack[0], stack[1], stack[2], torch.tensor([times], dtype=torch.float32))
     return fused[0].permute(1, 2, 0).contiguous().numpy()
-
-
-def apply(method: Method, network: nn.Module, scene: Arrays, device: str) -> Reconstruction:
-    """Reconstruct a scene from its middle exposure."""
-    if method.reconstruct is None:
-        raise HdrbenchError(f"method '{method.title}' does not reconstruct HDR from one image")
-    times = torch.from_numpy(scene["times"])[None].to(device)
-    result = method.reconstruct(network, to_batch(scene["middle"], device), times)
-    if not torch.isfinite(result.hdr).all():
-        raise HdrbenchError("the result has values that are not finite")
-    return result
-
-
-def subjects(result: Reconstruction, scene: Arrays, protocol: Protocol, device: str) -> dict[str, Subject]:
-    """Score the HDR image against the reference, if there is one."""
-    reference = to_batch(scene["hdr"], device) if "hdr" in scene else None
-    return {"result": Subject(protocol, result.hdr, reference)}
 
 
 def example(height: int, width: int) -> tuple[Tensor, ...]:

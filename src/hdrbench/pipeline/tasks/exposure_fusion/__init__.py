@@ -1,0 +1,1 @@
+"""One image that can be shown, from a stack of exposures."""
