@@ -137,9 +137,20 @@ class Subject:
 
     @cached_property
     def displayed(self) -> Images:
-        """Both as display codes."""
+        """Both as display codes; codes stay as they are, whatever the protocol does to the scale of light."""
+        if self.coded:
+            if self.ref is None:
+                raise ValueError("a full-reference metric needs a reference")
+            check_pair(self.pred, self.ref)
+            return self.pred.double(), self.ref.double()
         pred, ref = self.linear
         return self.display(pred), self.display(ref)
+
+    @cached_property
+    def pictures(self) -> Images:
+        """Both as the 8-bit files that would be shown."""
+        pred, ref = self.displayed
+        return _to_8_bit(pred), _to_8_bit(ref)
 
     @property
     def fused(self) -> Images:
@@ -184,6 +195,10 @@ def _encode(light: Tensor) -> Tensor:
         return pu21.encode(light)
 
 
+def _to_8_bit(image: Tensor) -> Tensor:
+    return (image.double().clamp(0.0, 1.0) * 255.0).round() / 255.0
+
+
 def _crop(image: Tensor, border: int) -> Tensor:
     if not border:
         return image
@@ -211,6 +226,9 @@ _COMPUTE: dict[str, Callable[[Subject], Tensor]] = {
     "ciede2000": lambda s: ciede2000(*s.light, peak=s.protocol.peak),
     "mse_l": lambda s: mse(*s.linear),
     "l1_l": lambda s: l1(*s.linear),
+    "psnr_display": lambda s: psnr(*s.pictures),
+    "ssim_display": lambda s: ssim(*s.pictures, variant=s.protocol.ssim),
+    "ms_ssim_display": lambda s: ms_ssim(*s.pictures),
     "lpips": lambda s: learned.lpips(*s.displayed, net="alex"),
     "lpips_vgg": lambda s: learned.lpips(*s.displayed, net="vgg"),
     "mef_ssim": lambda s: mef_ssim(*s.fused),

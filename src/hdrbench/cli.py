@@ -16,7 +16,14 @@ ABOUT = "Replications of HDR papers: train, score, and compare with every printe
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, help=ABOUT)
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_images.metrics_app, name="metrics")
-for command in (cli_images.score, cli_images.merge, cli_images.fuse, cli_images.tonemap, cli_images.doctor):
+for command in (
+    cli_images.score,
+    cli_images.merge,
+    cli_images.fuse,
+    cli_images.reconstruct,
+    cli_images.tonemap,
+    cli_images.doctor,
+):
     app.command()(command)
 
 

@@ -164,6 +164,44 @@ def _moved(shifts: list[tuple[int, int]] | None, number: int) -> str:
     return "" if shifts is None else f", moved by {shifts[number]}"
 
 
+def reconstruct(
+    photo: Annotated[Path, typer.Argument(help="One photograph: .png, .tif or .jpg.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="HDR image to write: .exr or .hdr.")],
+    method: Annotated[
+        str, typer.Option("--method", "-m", help="E.g. cevr, multi_exposure_generation, usme_hdr or gamma_linear.")
+    ],
+    weights: Annotated[
+        Path | None, typer.Option(help="Trained weights of a run of the method: .safetensors under results/.")
+    ] = None,
+    ev: Annotated[
+        str | None,
+        typer.Option(
+            help="Exposures to generate, in stops from the photograph: FIRST:LAST:STEP or a list. -3:3:0.5 if left out; "
+            "usme_hdr and others that do not merge a stack take three, -2,0,2 if left out."
+        ),
+    ] = None,
+    how: Annotated[
+        str | None,
+        typer.Option("--merge", help="Of a stack: debevec (if left out), opencv_debevec or robertson."),
+    ] = None,
+    stack: Annotated[
+        Path | None, typer.Option(help="New folder to write the exposures to, with a list for `hdrbench merge`.")
+    ] = None,
+) -> None:
+    """Reconstruct an HDR image from one photograph, through the exposures that a method generates of it."""
+    from hdrbench.pipeline.reconstructing import reconstruct_photo
+
+    made = reconstruct_photo(photo, out, method=method, weights=weights, evs=ev, merge=how, stack=stack)
+    for value, path in made.exposures.items():
+        print(f"{path}: EV {value:+g}")
+    if made.listed is not None:
+        print(made.listed)
+    for note in made.notes:
+        print(f"note: {note}")
+    print(f"radiance from {made.lowest:.3g} to {made.highest:.3g}, where 1 is the saturation of the photograph")
+    print(made.out)
+
+
 def tonemap(
     image: Annotated[Path, typer.Argument(help="An HDR image: .exr or .hdr.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write: .png, .tif or .jpg.")],

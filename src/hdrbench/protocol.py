@@ -7,7 +7,7 @@ acted upon by `hdrbench.metrics.scoring`; `source` alone is for the reader.
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from hdrbench.errors import HdrbenchError, unknown
 
@@ -27,6 +27,7 @@ CHOICES = {
         "opencv_reinhard_1.5",
         "toolbox_reinhard",
         "kim_kautz",
+        "photomatix_substitute",
     ),
 }
 
@@ -117,10 +118,11 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Metrics to compute, and the name of the protocol to do it under."""
+    """Metrics to compute of a subject, by the name that the task gives it, and the name of the protocol to do it under."""
 
-    metrics: tuple[str, ...]
+    subject: str
     protocol: str
+    metrics: tuple[str, ...]
 
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -159,6 +161,12 @@ PROTOCOLS: dict[str, Protocol] = {
         tone_map="toolbox_reinhard",
     ),
 }
+PROTOCOLS["cevr_kim_kautz"] = replace(PROTOCOLS["cevr"], tone_map="kim_kautz")
+PROTOCOLS["multi_exposure_generation_local"] = replace(
+    PROTOCOLS["multi_exposure_generation"],
+    source=PROTOCOLS["multi_exposure_generation"].source + " A local operator stands in for Photomatix.",
+    tone_map="photomatix_substitute",
+)
 
 
 def get(name: str) -> Protocol:

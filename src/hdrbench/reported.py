@@ -11,7 +11,7 @@ from hdrbench.spec import Group, Table
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: a metric's or a cost's name, its printed label, its group, and the run if it has one."""
+    """One column of a table: the metric or cost as its group lists it, its printed label, its group, and perhaps its run."""
 
     name: str
     label: str
@@ -47,7 +47,7 @@ def read_printed(table: Table, folder: Path) -> PrintedTable:
             f"{source}: has {len(lines)} lines; expected {headings} of headings, and one per printed row"
         )
     head = lines[headings - 1]
-    names = [run or name for group in printed for name, run in group.columns]
+    names = [run or name or "another method" for group in printed for name, run in group.columns]
     if len(head) - lead != len(names):
         raise HdrbenchError(
             f"{source}: paper.yaml gives {table.id} {len(names)} printed columns ({', '.join(names)}), "

@@ -1,11 +1,12 @@
 """A paper as data: paper.yaml maps every printed row to a run and every printed column to a score or a cost.
 
-Where a table is the other way round, its columns are runs and its rows the scenes of a test set.
+Where a table is the other way round, its columns are runs and its rows scenes of a test set, or what is scored.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, FiniteFloat, PositiveInt
 
@@ -26,6 +27,10 @@ COSTS = {
 COUNTS = ("macs_thop", "macs_counted", "params")
 
 
+SPREAD = " sd"
+"""Follows the name of a metric whose standard deviation over images is shown instead of its mean."""
+
+
 class Tolerance(Strict):
     """How far a replicated number may lie from the printed one, and why."""
 
@@ -43,9 +48,11 @@ class Elsewhere(Strict):
 class Group(Strict):
     """Neighbouring columns that share a heading, a training set, a test set, a protocol and what is scored.
 
-    It lists metrics, or costs, or one metric and the runs that are its columns. `subject` is what is scored of a result,
-    a name that the task gives it. Columns that the paper does not print carry their own labels. `not_computable` is the
-    reason why nobody but the authors can measure the columns, such as a proprietary tool.
+    It lists metrics and costs, or the runs that are its columns, each with all metrics; without metrics, the rows name them,
+    and ``null`` in place of a run is a method that does not exist here yet. A metric followed by ``sd`` is its standard
+    deviation. `subject` is what is scored of a result, a name that the task gives it. Columns that the paper does not print
+    carry their own labels. `not_computable` is the reason why nobody but the authors can measure the columns, such as a
+    proprietary tool.
     """
 
     title: str | None = None
@@ -53,9 +60,8 @@ class Group(Strict):
     test: str
     protocol: str | None = None
     subject: str = "result"
-    statistic: Literal["mean", "sd"] = "mean"
     metrics: list[str] = []
-    runs: list[str] = []
+    runs: list[str | None] = []
     costs: list[str] = []
     printed: bool = True
     labels: list[str] = []
@@ -66,23 +72,54 @@ class Group(Strict):
     def columns(self) -> list[tuple[str, str | None]]:
         """The group's columns in order: the metric or cost, and the run if it is the column's."""
         if self.runs:
-            return [(self.metrics[0], run) for run in self.runs]
+            return [(name, run) for run in self.runs for name in self.metrics or [""]]
         return [(name, None) for name in (*self.metrics, *self.costs)]
 
 
 class Row(Strict):
     """One row: its label, and what is behind it.
 
-    That is a run, or a scene of the test set in a table whose columns are runs; `average` marks the mean over the scenes of
-    the table's other rows. With none of them the row's method does not exist here yet.
+    That is a run, or, in a table whose columns are runs, perhaps a scene of the test set; `average` marks the mean over the
+    scenes of the table's other rows. A row may have a test set, a subject and a metric of its own, in place of its columns'.
+    Where neither row nor column names a run, the method does not exist here yet.
     """
 
     labels: list[str]
     run: str | None = None
     scene: str | None = None
     average: bool = False
+    test: str | None = None
+    subject: str | None = None
+    metric: str | None = None
     printed: bool = True
     note: str | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one cell asks for: a metric or cost of a run, where it is tested, and what is scored of its result."""
+
+    train: str
+    run: str | None
+    test: str
+    subject: str
+    protocol: str | None
+    name: str
+    spread: bool
+
+
+def asked(group: Group, name: str, run: str | None, row: Row) -> Asked:
+    """Join what a column, of `Group.columns`, and a row say."""
+    name = row.metric or name
+    return Asked(
+        train=group.train,
+        run=run if group.runs else row.run,
+        test=row.test or group.test,
+        subject=row.subject or group.subject,
+        protocol=group.protocol if name.removesuffix(SPREAD) not in COSTS else None,
+        name=name.removesuffix(SPREAD),
+        spread=name.endswith(SPREAD),
+    )
 
 
 class Table(Strict):
@@ -177,29 +214,33 @@ def _check_paper(paper: Paper, runs: Replication, metrics: Collection[str]) -> N
 
 
 def _check_group(paper: Paper, runs: Replication, metrics: Collection[str], table: Table, group: Group) -> None:
-    for role in (group.train, group.test):
-        if role not in paper.roles:
-            raise HdrbenchError(f"{table.id}: {unknown('data set', role, paper.roles)}")
-    for kind, names, known in (("metric", group.metrics, metrics), ("cost", group.costs, COSTS)):
-        for name in names:
-            if name not in known:
-                raise HdrbenchError(f"{table.id}: {unknown(kind, name, known)}")
-    if group.metrics:
-        protocol.get(str(group.protocol))
-    if group.runs and (len(group.metrics) != 1 or group.costs):
-        raise HdrbenchError(f"{table.id}: columns that are runs show one metric, not {[*group.metrics, *group.costs]}")
+    where = f"{table.id}: '{group.title}'" if group.title else table.id
+    if group.runs and group.costs:
+        raise HdrbenchError(f"{where}: columns that are runs show metrics, not {group.costs}")
     if not group.printed and len(group.labels) != len(group.columns):
-        raise HdrbenchError(f"{table.id}: '{group.title}' needs {len(group.columns)} labels")
+        raise HdrbenchError(f"{where}: needs {len(group.columns)} labels")
     if group.printed and (group.labels or group.elsewhere):
-        raise HdrbenchError(
-            f"{table.id}: '{group.title}' is printed, so its labels and numbers are in {table.reported}"
-        )
-    trained = runs.runs.get(group.train, {})
-    for run in (*group.runs, *(row.run for row in table.rows if row.run)):
-        if run not in trained:
-            raise HdrbenchError(f"{table.id}: {unknown(f'run of {group.train!r}', run, trained)}")
+        raise HdrbenchError(f"{where}: is printed, so its labels and numbers are in {table.reported}")
+    for name in group.costs:
+        if name not in COSTS:
+            raise HdrbenchError(f"{where}: {unknown('cost', name, COSTS)}")
     for row in table.rows:
         if row.run and group.runs:
-            raise HdrbenchError(f"{table.id}: row {row.labels} and column '{group.runs[0]}' both name a run")
+            raise HdrbenchError(f"{where}: row {row.labels} and column '{group.runs[0]}' both name a run")
         if row.average and not table.scenes:
-            raise HdrbenchError(f"{table.id}: row {row.labels} is the average of no scenes")
+            raise HdrbenchError(f"{where}: row {row.labels} is the average of no scenes")
+        for name, run in group.columns:
+            _check_asked(paper, runs, metrics, asked(group, name, run, row), where)
+
+
+def _check_asked(paper: Paper, runs: Replication, metrics: Collection[str], cell: Asked, where: str) -> None:
+    for role in (cell.train, cell.test):
+        if role not in paper.roles:
+            raise HdrbenchError(f"{where}: {unknown('data set', role, paper.roles)}")
+    if cell.name not in COSTS:
+        if cell.name not in metrics:
+            raise HdrbenchError(f"{where}: {unknown('metric', cell.name, metrics)}")
+        protocol.get(str(cell.protocol))
+    trained = runs.runs.get(cell.train, {})
+    if cell.run and cell.run not in trained:
+        raise HdrbenchError(f"{where}: {unknown(f'run of {cell.train!r}', cell.run, trained)}")

@@ -18,6 +18,7 @@ SMALL = {
     "expocm": {"width": 4},
 }
 RECONSTRUCT = [name for name in methods.names() if methods.get(name).reconstruct is not None]
+MERGE = [name for name in methods.names() if methods.get(name).merge is not None]
 EXPOSE = [name for name in methods.names() if methods.get(name).expose is not None]
 FUSE = [name for name in methods.names() if methods.get(name).fuse is not None]
 
@@ -45,7 +46,7 @@ class TestEveryMethod:
         method = methods.get(name)
         assert method.title
         assert f"{{{method.reference}," in REFERENCES
-        assert name in {*RECONSTRUCT, *EXPOSE, *FUSE}
+        assert name in {*RECONSTRUCT, *EXPOSE, *MERGE, *FUSE}
         assert method.frames is None or (name in FUSE and method.frames >= 2)
 
     def test_refuses_an_objective_that_is_not_there(self, name):
@@ -96,6 +97,18 @@ class TestEveryExposure:
         for value in (0.0, 1.0):
             made = methods.get(name).expose(build(name), torch.full((1, 3, 16, 16), value), (-1.0, 1.0))
             assert torch.isfinite(made).all()
+
+
+@pytest.mark.parametrize("name", MERGE)
+class TestEveryMerge:
+    def test_gives_radiance_back_whatever_the_batch(self, name):
+        radiance = torch.rand(2, 3, 40, 56, generator=torch.Generator().manual_seed(0)) * 3 + 0.02
+        evs = (-2.0, -1.0, 0.0, 1.0, 2.0)
+        stack = torch.stack([(radiance * 2.0**ev).clamp(0, 1) ** (1 / 2.2) for ev in evs], 1)
+        merged = methods.get(name).merge(build(name), stack, evs)
+        assert merged.shape == radiance.shape
+        assert (merged / radiance).log2().abs().median() < 0.1
+        torch.testing.assert_close(methods.get(name).merge(build(name), stack[1:], evs), merged[1:])
 
 
 @pytest.mark.parametrize("name", FUSE)

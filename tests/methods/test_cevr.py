@@ -8,7 +8,7 @@ import torch
 from hdrbench import methods
 from hdrbench.errors import HdrbenchError, WeightsMissingError
 from hdrbench.imaging.exposure import reexpose
-from hdrbench.imaging.merging.generated import merge_generated, pad_to_multiple
+from hdrbench.imaging.merging.generated import merge_stack, pad_to_multiple
 from hdrbench.methods import Batch
 from hdrbench.methods.cevr import expose, losses
 from hdrbench.methods.cevr import network as networks
@@ -286,18 +286,18 @@ def test_exposures_come_in_the_order_asked_for_and_0_is_the_image():
 def test_merging_recovers_radiance_with_1_the_saturation_of_the_input(evs):
     radiance = torch.linspace(0.02, 6.0, 64 * 64).view(1, 1, 64, 64).expand(2, 3, -1, -1)
     frames = torch.stack([reexpose(radiance, 2.0**ev) for ev in evs], 1)
-    assert merge_generated(frames, evs).div(radiance).log().abs().median() < 0.03
+    assert merge_stack(frames, evs, "debevec").div(radiance).log().abs().median() < 0.03
 
 
 def test_gamma_is_taken_with_a_warning_where_there_is_no_response():
     black = torch.zeros(1, 3, 3, 8, 8)
     with pytest.warns(UserWarning, match=r"gamma 2\.2 is taken"):
-        assert torch.isfinite(merge_generated(black, (-1, 0, 1))).all()
+        assert torch.isfinite(merge_stack(black, (-1, 0, 1), "debevec")).all()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        merge_generated(stack()["stack"], PREDEFINED)
+        merge_stack(stack()["stack"], PREDEFINED, "debevec")
     with pytest.raises(ValueError, match="ascending"):
-        merge_generated(black, (1, 0, -1))
+        merge_stack(black, (1, 0, -1), "debevec")
 
 
 @pytest.mark.parametrize(

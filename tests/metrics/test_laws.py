@@ -16,7 +16,7 @@ REFERENCES = (Path(__file__).parents[2] / "REFERENCES.bib").read_text()
 SIDE = 176  # the least that MS-SSIM takes
 PROTOCOL = protocol.get("expocm")
 # SSIM-PU extends the border, as MATLAB does.
-ANY_SIZE = ("psnr_l", "psnr_mu", "psnr_pu", "psnry_pu", "ssim_pu", "ciede2000", "mse_l", "l1_l")
+ANY_SIZE = ("psnr_l", "psnr_mu", "psnr_pu", "psnry_pu", "psnr_display", "ssim_pu", "ciede2000", "mse_l", "l1_l")
 FULL_REFERENCE = [name for name, card in metrics.METRICS.items() if card.needs == "reference"]
 
 

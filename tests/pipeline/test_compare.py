@@ -91,7 +91,7 @@ def test_a_page_is_built_from_nothing_and_then_fills(checkout, monkeypatch):
     assert "dvc repro -sf replications/demo/dvc.yaml:evaluate_a_on_a@embedded-small" in found["Ours", "MUSIQ"]["reason"]
     assert {found["Ours", "PSNR-μ"]["rank"], found["Naive", "PSNR-μ"]["rank"]} == {1, 2}
     assert "Not a replication" in tables["verdict"]
-    assert len(tables["scores"]["a/small"]["a"]["subjects"]["result"]["psnr_mu"]) == 2
+    assert len(tables["scores"]["a/small"]["a"]["sheets"][0]["metrics"]["psnr_mu"]) == 2
     assert tables["runs"]["a/small"]["notes"][0].startswith("perceptual: random features")
     json.dumps(tables, allow_nan=False)
 
@@ -99,9 +99,9 @@ def test_a_page_is_built_from_nothing_and_then_fills(checkout, monkeypatch):
 def test_a_metric_that_cannot_score_a_scene_fails_alone(checkout):
     facts = prepare_data("demo", "embedded", "a")
     run = resolve("demo", "embedded", "a/naive")
-    wanted = {"result": Wanted(("psnr_mu", "ms_ssim_l"), "usme_hdr")}
+    wanted = [Wanted("result", "usme_hdr", ("psnr_mu", "ms_ssim_l"))]
     train(run, of_split(facts, "train"), accelerator="cpu")
-    record = json.loads(evaluate(run, "a", of_split(facts, "test"), wanted).read_text())["subjects"]["result"]
+    record = json.loads(evaluate(run, "a", of_split(facts, "test"), wanted).read_text())["sheets"][0]
     assert set(record["metrics"]) == {"psnr_mu"}
     assert "176" in record["failed"]["ms_ssim_l"]
 

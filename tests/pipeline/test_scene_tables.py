@@ -36,7 +36,7 @@ TABLE = {
             "labels": ["Theirs"],
             "elsewhere": {"reported": "reported/others.csv", "source": "Others 2020"},
         },
-        GROUP | {"title": "spread", "statistic": "sd", "runs": ["naive"], "printed": False, "labels": ["sd"]},
+        GROUP | {"title": "spread", "metrics": ["psnr_mu sd"], "runs": ["naive"], "printed": False, "labels": ["sd"]},
     ],
     "rows": [
         {"labels": ["Castle"], "scene": "Castle"},
@@ -62,8 +62,8 @@ def scored(checkout):
     facts = prepare_data("demo", "embedded", "a")
     run = resolve("demo", "embedded", "a/naive")
     train(run, of_split(facts, "train"), accelerator="cpu")
-    return json.loads(evaluate(run, "a", of_split(facts, "test"), needed("demo", run.id, "a")).read_text())["subjects"][
-        "result"
+    return json.loads(evaluate(run, "a", of_split(facts, "test"), needed("demo", run.id, "a")).read_text())["sheets"][
+        0
     ]["metrics"]["psnr_mu"]
 
 
@@ -115,7 +115,11 @@ def test_under_comparable_data_nothing_stands_in(scored, checkout):
     ("path", "value", "message"),
     [
         (("groups", 0, "runs"), ["naiv"], "did you mean 'naive'"),
-        (("groups", 0, "metrics"), ["psnr_mu", "ssim_mu"], "columns that are runs show one metric"),
+        (("groups", 0, "metrics"), ["psnr_mu", "ssim_mu"], "gives table1 2 printed columns"),
+        (("groups", 0, "metrics"), [], "unknown metric ''"),
+        (("groups", 0, "costs"), ["params"], "columns that are runs show metrics"),
+        (("rows", 0, "metric"), "psnr", "did you mean 'psnr_"),
+        (("rows", 0, "test"), "c", "unknown data set 'c'"),
         (("rows", 0, "run"), "naive", "both name a run|one of run, scene and average"),
         (("rows", 0, "average"), True, "one of run, scene and average"),
         (("rows", 1, "scene"), "Castle", "two rows are of scene 'Castle'"),
@@ -133,14 +137,6 @@ def test_tables_that_do_not_fit_are_one_line(checkout, path, value, message):
     write(checkout, table)
     with pytest.raises(HdrbenchError, match=message):
         compare("demo", "embedded")
-
-
-def test_a_subject_under_two_protocols_is_refused(checkout):
-    table = copy.deepcopy(TABLE)
-    table["groups"][2]["protocol"] = "cevr"
-    write(checkout, table)
-    with pytest.raises(HdrbenchError, match="under two protocols, usme_hdr and cevr"):
-        needed("demo", "a/naive", "a")
 
 
 def damaged(usable, left_out, remarks=()):

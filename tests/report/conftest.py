@@ -94,7 +94,12 @@ def main_table() -> dict:
 
 
 def _table(key: str, title: str, heads: list[str], columns: list[dict], rows: list[dict]) -> dict:
+    """Join a table; its cells say what their columns show, and what was scored for it."""
     about = {"id": key, "number": f"Table {key[-1]}", "title": title, "note": None}
+    for line in rows:
+        for spec, shown in zip(columns, line["cells"], strict=True):
+            shown |= {name: spec[name] for name in ("metric", "subject", "protocol", "better")}
+            shown["test"] = shown["test"] or "kalantari"
     return about | {"row_headers": heads, "columns": columns, "rows": rows}
 
 
@@ -221,6 +226,11 @@ def _save(folder: Path, name: str, rgb: np.ndarray) -> str:
     return f"viewer/{name}.png"
 
 
+def scored(subject: str, protocol: str, metrics: dict[str, list]) -> dict:
+    """Scores of one subject under one protocol."""
+    return {"subject": subject, "protocol": protocol, "metrics": metrics}
+
+
 def build(folder: Path, profile: str = "embedded") -> dict:
     """Build the whole fixture, writing its images into a folder."""
     data = yaml.safe_load((Path(__file__).parent / "sample.yaml").read_text(encoding="utf-8"))
@@ -231,10 +241,14 @@ def build(folder: Path, profile: str = "embedded") -> dict:
     rng = np.random.default_rng(5)
     scores = {m: [*rng.normal(30, 2, 5).tolist(), None] for m, _, _ in METRICS}
     images = [f"scene_{i:02d}" for i in range(6)]
-    data["scores"] = {"kalantari/usme_6ch": {"kalantari": {"images": images, "subjects": {"result": scores}}}}
+    data["scores"] = {
+        "kalantari/usme_6ch": {"kalantari": {"images": images, "sheets": [scored("result", "usme_hdr", scores)]}}
+    }
     for run, subjects in SCENE_SCORES.items():
-        found = {name: {"mef_ssim": values, "niqe": [3.0, 4.0, 5.0]} for name, values in subjects.items()}
-        data["scores"][f"sice/{run}"] = {"sice": {"images": SCENES, "subjects": found}}
+        found = [
+            scored(name, "fusion", {"mef_ssim": values, "niqe": [3.0, 4.0, 5.0]}) for name, values in subjects.items()
+        ]
+        data["scores"][f"sice/{run}"] = {"sice": {"images": SCENES, "sheets": found}}
     return data | {"viewer": write_viewer(folder)}
 
 

@@ -134,23 +134,34 @@ def test_tables_name_their_headers(text, tables):
     assert len(elements.all("caption")) == len(tables["tables"])
 
 
+def ranked(strings, better, elsewhere=None):
+    """Rank printed strings, of which the last is in a row that the paper does not print."""
+    cell = {"better": better, "metric": "m", "subject": "result", "test": "a"}
+    rows = [{"printed": True, "cells": [cell | {"reported": text}]} for text in strings]
+    rows[-1]["printed"] = False
+    return {"columns": [{"elsewhere": elsewhere, "run": None}], "rows": rows}
+
+
 def test_printed_ranks_follow_the_direction_and_share_ties():
-    rows = [{"printed": True, "cells": [{"reported": r}]} for r in ("1.5", "2.5", "−", "1.5", None, "1,000")]
-    rows.append({"printed": False, "cells": [{"reported": "0.1"}]})
-    table = {"columns": [{"better": "lower", "elsewhere": None, "run": None}], "rows": rows}
-    assert cells.printed_ranks(table, 0) == {0: 1, 3: 1, 1: 2}
-    table["columns"][0]["better"] = "higher"
-    assert cells.printed_ranks(table, 0) == {5: 1, 1: 2}
-    table["columns"][0].update(elsewhere="Lee2018", better="lower")
-    assert cells.printed_ranks(table, 0) == {6: 1, 0: 2, 3: 2}
-    table["columns"][0]["better"] = None
-    assert cells.printed_ranks(table, 0) == {}
+    strings = ["1.5", "2.5", "−", "1.5", None, "1,000", "0.1"]
+    assert cells.printed_ranks(ranked(strings, "lower"), 0) == {0: 1, 3: 1, 1: 2}
+    assert cells.printed_ranks(ranked(strings, "higher"), 0) == {5: 1, 1: 2}
+    assert cells.printed_ranks(ranked(strings, "lower", "Lee2018"), 0) == {6: 1, 0: 2, 3: 2}
+    assert cells.printed_ranks(ranked(strings, None), 0) == {}
+
+
+@pytest.mark.parametrize("what", ["metric", "subject", "test"])
+def test_printed_ranks_compare_only_what_is_alike(what):
+    table = ranked(["1", "2", "3", "4", "5"], "higher")
+    for row in table["rows"][:2]:
+        row["cells"][0][what] = "other"
+    assert cells.printed_ranks(table, 0) == {0: 2, 1: 1, 2: 2, 3: 1}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.update(schema=1), "expected schema 2, got 1"),
+        (lambda t: t.update(schema=1), "expected schema 3, got 1"),
         (
             lambda t: t["tables"][0]["rows"][0]["cells"][0].update(state="equa"),
             "state 'equa'; did you mean 'equal'",
@@ -214,11 +225,9 @@ def test_a_page_without_other_publications_does_not_speak_of_them(tables, folder
 
 def test_scenes_are_not_ranked_against_each_other(sample):
     table = sample.tables["scenes"]()
-    assert cells.rows_are_scenes(table)
     assert cells.printed_ranks(table, 0) == {}
     assert not any(cell["reported_rank"] for row in cells.table_view(table)["rows"] for cell in row["cells"])
     methods = sample.tables["main"]()
-    assert not cells.rows_are_scenes(methods)
     assert sorted(cells.printed_ranks(methods, 0).values()) == [1, 2]
 
 

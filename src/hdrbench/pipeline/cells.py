@@ -1,5 +1,6 @@
 """One cell of a table: our number beside the printed one, and what to make of the difference."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,7 +34,8 @@ class Missing:
 class Cell:
     """What the page shows of one row and column; every field is in tables.json.
 
-    `delta` is positive where ours is better, and `rank` is 1 or 2 for the best two of our own numbers in a column.
+    `delta` is positive where ours is better, and `rank` is 1 or 2 for the best two of our own numbers in a column, as far as
+    its rows show the same. `metric` is a metric's name, or a cost's; `subject` and `protocol` go with metrics.
     """
 
     state: str
@@ -48,6 +50,10 @@ class Cell:
     sd: float | None = None
     n: int | None = None
     image: str | None = None
+    metric: str | None = None
+    subject: str | None = None
+    protocol: str | None = None
+    better: str | None = None
     run: str | None = None
     test: str | None = None
     command: str | None = None
@@ -55,6 +61,14 @@ class Cell:
     def fields(self) -> dict[str, Any]:
         """Return the cell as a plain mapping."""
         return asdict(self)
+
+
+def is_number(printed: str | None) -> bool:
+    """Whether a paper prints a number, and not nothing, a dash or words."""
+    try:
+        return printed is not None and math.isfinite(float(printed))
+    except ValueError:
+        return False
 
 
 def decimals(printed: str) -> int:
@@ -85,11 +99,11 @@ def measured_cell(
     found: Measured, reported: str | None, better: str | None, tolerance: Tolerance | None, places: int
 ) -> Cell:
     """Fill a cell that has a number of ours; `places` is used where nothing is printed."""
-    if reported is None:
+    if reported is None or not is_number(reported):
         return Cell(
             "not_reported",
             found.reason,
-            None,
+            reported,
             found.value,
             f"{found.value:.{places}f}",
             sd=found.sd,

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import hdrbench
-from hdrbench import metrics, protocol
+from hdrbench import metrics, protocol, spec
 from hdrbench.datasets import catalog
 from hdrbench.pipeline.cells import Cell, Missing, decimals, measured_cell, ranks
 from hdrbench.pipeline.checks import check_paper
@@ -12,7 +12,7 @@ from hdrbench.pipeline.lookup import Lookup
 from hdrbench.pipeline.provenance import git_state, now
 from hdrbench.pipeline.records import Json, read_viewer
 from hdrbench.reported import Column, PrintedTable, read_printed
-from hdrbench.spec import COSTS, Row, Table
+from hdrbench.spec import COSTS, Asked, Row, Table
 from hdrbench.workspace import replication, root
 
 
@@ -27,19 +27,26 @@ def _table(lookup: Lookup, table: Table) -> Json:
         ]
         for row, strings in zip(table.rows, printed.values, strict=True)
     ]
-    for index, column in enumerate(printed.columns):
+    for index in range(len(printed.columns)):
         if table.scenes:
-            break  # rows are scenes, and no scene is better than another
-        best = ranks([cells[index].value for cells in rows], _better(column))
-        for cells, rank in zip(rows, best, strict=True):
-            cells[index] = replace(cells[index], rank=rank)
+            break  # no scene is better than another
+        alike: dict[tuple, list[list[Cell]]] = {}
+        for cells in rows:
+            alike.setdefault((cells[index].metric, cells[index].subject, cells[index].test), []).append(cells)
+        for group in alike.values():
+            best = ranks([cells[index].value for cells in group], group[0][index].better)
+            for cells, rank in zip(group, best, strict=True):
+                cells[index] = replace(cells[index], rank=rank)
     return {
         "id": table.id,
         "number": table.number,
         "title": table.title,
         "note": table.note,
         "row_headers": table.row_headers,
-        "columns": [_column(column, index, places[index]) for index, column in enumerate(printed.columns)],
+        "columns": [
+            _column(column, index, places[index], [cells[index] for cells in rows])
+            for index, column in enumerate(printed.columns)
+        ],
         "rows": [
             {
                 "id": f"{table.id}-{number}",
@@ -59,30 +66,38 @@ def _places(printed: PrintedTable, index: int) -> int:
     if columns[index].group.printed:
         alike = [index]
     else:
-        alike = [n for n, column in enumerate(columns) if column.group.printed and column.run and columns[index].run]
+        alike = [
+            n
+            for n, column in enumerate(columns)
+            if column.group.printed and (column.name == columns[index].name or (column.run and columns[index].run))
+        ]
     found = [decimals(text) for row in printed.values for n in alike if (text := row[n])]
     return max(found, default=2)
 
 
-def _better(column: Column) -> str | None:
-    if column.group.statistic == "sd":
+def _better(cell: Asked) -> str | None:
+    if cell.spread:
         return None
-    return COSTS[column.name][0] if column.name in COSTS else metrics.get(column.name).better
+    return COSTS[cell.name][0] if cell.name in COSTS else metrics.get(cell.name).better
 
 
-def _column(column: Column, index: int, places: int) -> Json:
+def _unit(name: str) -> str | None:
+    return COSTS[name][1] if name in COSTS else metrics.get(name).unit
+
+
+def _column(column: Column, index: int, places: int, cells: list[Cell]) -> Json:
+    """Describe a column; of direction, unit and metric, what all its rows share."""
     group = column.group
+    names = {cell.metric for cell in cells}
+    name = names.pop() if len(names) == 1 else None
     return {
-        "id": f"{index}.{group.train}.{group.test}.{column.name}",
+        "id": f"{index}.{group.train}.{group.test}.{column.run or name}",
         "group": group.title,
         "label": column.label,
-        "better": _better(column),
-        "unit": COSTS[column.name][1] if column.name in COSTS else metrics.get(column.name).unit,
+        "better": cells[0].better if name else None,
+        "unit": _unit(name) if name else None,
         "printed": group.printed,
         "elsewhere": group.elsewhere.source if group.elsewhere else None,
-        "protocol": group.protocol,
-        "subject": group.subject,
-        "metric": column.name,
         "run": column.run,
         "decimals": places,
     }
@@ -90,23 +105,42 @@ def _column(column: Column, index: int, places: int) -> Json:
 
 def _cell(lookup: Lookup, table: Table, row: Row, column: Column, reported: str | None, places: int) -> Cell:
     """Fill one cell."""
-    name = column.run or row.run
+    asked = spec.asked(column.group, column.name, column.run, row)
     if column.group.not_computable:
-        return Cell("not_computable", column.group.not_computable, reported)
-    if name is None:
-        return Cell("not_implemented", f"{row.labels[0]} does not exist here yet", reported)
-    run = lookup.run(f"{column.group.train}/{name}")
-    found = lookup.find(run, table, row, column)
+        cell = Cell("not_computable", column.group.not_computable, reported)
+    elif asked.run is None:
+        missing = column.label if column.group.runs else row.labels[-1]
+        cell = Cell("not_implemented", f"{missing} does not exist here yet", reported)
+    else:
+        cell = _filled(lookup, table, row, column, asked, reported, places)
+    scored = asked.protocol is not None
+    return replace(
+        cell,
+        metric=asked.name,
+        subject=asked.subject if scored else None,
+        protocol=asked.protocol,
+        better=_better(asked),
+        test=asked.test,
+    )
+
+
+def _filled(
+    lookup: Lookup, table: Table, row: Row, column: Column, asked: Asked, reported: str | None, places: int
+) -> Cell:
+    """Fill a cell of a run with our number, or with why there is none."""
+    run = lookup.run(f"{asked.train}/{asked.run}")
+    found = lookup.find(run, table, row, asked)
     if isinstance(found, Missing):
         cell = Cell(found.state, found.reason, reported)
     else:
-        cell = measured_cell(found, reported, _better(column), lookup.paper.tolerances.get(column.name), places)
+        tolerance = None if asked.spread else lookup.paper.tolerances.get(asked.name)
+        cell = measured_cell(found, reported, _better(asked), tolerance, places)
         if reported is not None and column.group.elsewhere:
             where = None if lookup.profile.comparable else "measured on other data"
             reason = "; ".join(filter(None, [_source(column), where, cell.reason]))
             cell = replace(cell, state="elsewhere", reason=reason)
-    stage = lookup.stage(run, column)
-    return replace(cell, run=run.id, test=column.group.test, command=f"dvc repro {stage}" if stage else None)
+    stage = lookup.stage(run, asked)
+    return replace(cell, run=run.id, command=f"dvc repro {stage}" if stage else None)
 
 
 def _source(column: Column) -> str:
@@ -194,13 +228,16 @@ def compare(paper: str, profile_name: str) -> Json:
     names = {group.protocol for table in about.tables for group in table.groups if group.protocol}
     scores: dict[str, Json] = {}
     for (run_id, test), found in lookup.scores.items():
-        subjects = {name: sheet.metrics for name, sheet in found.subjects.items()}
-        scores.setdefault(run_id, {})[test] = {"images": found.images, "subjects": subjects}
+        sheets = [
+            {"subject": sheet.subject, "protocol": sheet.protocol.get("name"), "metrics": sheet.metrics}
+            for sheet in found.sheets
+        ]
+        scores.setdefault(run_id, {})[test] = {"images": found.images, "sheets": sheets}
     viewer = lookup.optional(lambda: read_viewer(lookup.folder)) or []
     described: Json = about.model_dump(include={"title", "authors", "venue", "year", "url"})
     roles = _roles(lookup)
     return {
-        "schema": 2,
+        "schema": 3,
         "paper": {"id": paper, **described, "abstract_line": about.sentence},
         "profile": {
             "name": profile_name,

@@ -39,7 +39,7 @@ def load_network(run: ResolvedRun, device: str) -> tuple[nn.Module, dict]:
 
 @dataclass
 class _Sheet:
-    """The scores of one subject so far: values by metric, and why a metric has none."""
+    """The scores of one subject under one protocol so far: values by metric, and why a metric has none."""
 
     wanted: Wanted
     missing: dict[str, str]
@@ -68,6 +68,7 @@ class _Sheet:
     def record(self) -> dict[str, Any]:
         chosen = protocol.get(self.wanted.protocol)
         return {
+            "subject": self.wanted.subject,
             "protocol": {"name": self.wanted.protocol, "hash": chosen.digest()},
             "metrics": {metric: scores for metric, scores in self.values.items() if metric not in self.failed},
             "missing": self.missing,
@@ -75,7 +76,7 @@ class _Sheet:
         }
 
 
-def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], wanted: dict[str, Wanted]) -> Path:
+def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], wanted: list[Wanted]) -> Path:
     """Score a run on the data set that plays the role `test`, and write the scores.
 
     Parameters
@@ -87,7 +88,7 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], wanted: dict[str
     data
         Facts of its test split, see `hdrbench.pipeline.data.of_split`.
     wanted
-        Metrics and protocol by what is scored, a name that the run's task gives it.
+        What is scored, by what metrics and under what protocol.
 
     Raises
     ------
@@ -101,7 +102,7 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], wanted: dict[str
     scenes = Prepared(data, "test")
     if not len(scenes):
         raise HdrbenchError(f"data set '{scenes.dataset}' has no scenes in split 'test'")
-    sheets = {name: _Sheet.empty(asked) for name, asked in wanted.items()}
+    sheets = [_Sheet.empty(asked) for asked in wanted]
     began = time.monotonic()
     seconds, sizes = _score_scenes(run, network, scenes, sheets, device, f"scoring {run.id} on {test}")
     record = {
@@ -113,7 +114,7 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], wanted: dict[str
         "data": data["digest"],
         "data_code": data["code"],
         "images": scenes.names,
-        "subjects": {name: sheet.record() for name, sheet in sheets.items()},
+        "sheets": [sheet.record() for sheet in sheets],
         "seconds": seconds,
         "sizes": sizes,
         "training": facts,
@@ -132,21 +133,23 @@ def evaluate(run: ResolvedRun, test: str, data: dict[str, Any], wanted: dict[str
 
 @torch.inference_mode()
 def _score_scenes(
-    run: ResolvedRun, network: nn.Module, scenes: Prepared, sheets: dict[str, _Sheet], device: str, title: str
+    run: ResolvedRun, network: nn.Module, scenes: Prepared, sheets: list[_Sheet], device: str, title: str
 ) -> tuple[list[float], list[tuple[int, int]]]:
     """Fill the sheets; returns for every scene the seconds its result took, and its height and width."""
     task, method = tasks.outputs(run.task), methods.get(run.method)
+    subjects = list(dict.fromkeys(sheet.wanted.subject for sheet in sheets))
     seconds, sizes = [], []
     for index, name in enumerate(track(scenes.names, title)):
         scene = scenes[index]
         try:
             if index == 0:
-                task.apply(method, network, scene, sheets, device)  # the first call also pays for kernel selection
-            result, elapsed = timed(partial(task.apply, method, network, scene, sheets, device), device)
+                task.apply(method, network, scene, subjects, device)  # the first call also pays for kernel selection
+            result, elapsed = timed(partial(task.apply, method, network, scene, subjects, device), device)
         except (HdrbenchError, ValueError) as error:
             raise HdrbenchError(f"run '{run.id}', scene '{name}': {error}") from error
-        for subject, sheet in sheets.items():
-            sheet.add(task.subject(subject, result, scene, protocol.get(sheet.wanted.protocol), device), name)
+        for sheet in sheets:
+            wanted = sheet.wanted
+            sheet.add(task.subject(wanted.subject, result, scene, protocol.get(wanted.protocol), device), name)
         seconds.append(elapsed)
         sizes.append(scenes.size(index))
     return seconds, sizes

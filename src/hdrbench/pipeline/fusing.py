@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from hdrbench import methods
-from hdrbench.errors import HdrbenchError, WeightsMissingError
+from hdrbench.errors import HdrbenchError
 from hdrbench.imaging.io import LDR_SUFFIXES, Image, read_ldr, write_ldr
 from hdrbench.imaging.registration import Shift, apparent_times
 from hdrbench.imaging.stack import read_frames
 from hdrbench.metrics.mef_ssim import mef_ssim
-from hdrbench.pipeline import checkpoint
 from hdrbench.pipeline.device import best_device, to_batch
+from hdrbench.pipeline.networks import build_network, method_that
 from hdrbench.pipeline.photos import align_frames, check_alignment, check_files, require_suffix, to_array, to_stack
 
 
@@ -85,12 +84,12 @@ def fuse_photos(
         replace a frame, become one or is of the wrong kind, frames of different sizes or that the method cannot use, or
         what the alignment raises.
     """
-    chosen = _fusing(method)
+    chosen = method_that("fuse exposures", lambda other: other.fuse is not None, method)
     check_alignment(align)
     require_suffix(out, LDR_SUFFIXES, "fusion")
     check_files(inputs, (out,))
     device = best_device()
-    network = _network(method, options or {}, weights, device)
+    network = build_network(method, options or {}, weights, device)
     order, images, means = _from_dark_to_bright(inputs)
     times = apparent_times(images, order) if align == "flow" else ()
     images, shifts = align_frames(images, order, align, times)
@@ -118,53 +117,6 @@ def _from_dark_to_bright(inputs: Sequence[Path]) -> tuple[list[Path], list[Image
     means = {path: float(image.mean()) for path, image in read.items()}
     order = sorted(read, key=lambda path: means[path])
     return order, [read[path] for path in order], [means[path] for path in order]
-
-
-def _fusing(name: str) -> methods.Method:
-    """Look up a method that can fuse."""
-    chosen = methods.get(name)
-    if chosen.fuse is None:
-        able = [other for other in methods.names() if _can_fuse(other)]
-        raise HdrbenchError(f"method '{name}' does not fuse exposures; those that do: {', '.join(able)}")
-    return chosen
-
-
-def _can_fuse(name: str) -> bool:
-    try:
-        return methods.get(name).fuse is not None
-    except HdrbenchError:  # it cannot be imported here, and is not the one asked for
-        return False
-
-
-def _network(name: str, options: Mapping[str, Any], weights: Path | None, device: str) -> nn.Module:
-    """Build a method's network: with the options given if there is nothing to train, else as it was trained."""
-    trained = methods.get(name).objective is not None
-    if weights is None and not trained:
-        return methods.build(name, options).eval().to(device)
-    if options:
-        raise HdrbenchError(f"method '{name}': weights have the options of their run inside; leave {list(options)} out")
-    if weights is None or (trained and not weights.is_file()):
-        given = (
-            f"{weights}: no such file" if weights else f"method '{name}' has to be trained, and no weights are given"
-        )
-        raise WeightsMissingError(
-            f"{given}; `dvc repro replications/{name}` trains it, then give "
-            f"--weights results/{name}/<profile>/weights/<role>/<run>.safetensors"
-        )
-    tensors, facts = checkpoint.read(weights)
-    identity = facts["identity"]
-    if identity.get("method") != name:
-        raise HdrbenchError(
-            f"{weights}: holds weights of method '{identity.get('method')}', expected '{name}'; choose that method, or "
-            "other weights"
-        )
-    network = methods.build(name, identity["options"])
-    try:
-        checkpoint.unpack(tensors, network, None)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise HdrbenchError(f"{weights}: does not fit method '{name}' ({reason}); train it again") from error
-    return network.eval().to(device)
 
 
 def _score(fused: Tensor, against: dict[str, Tensor]) -> dict[str, float | str]:

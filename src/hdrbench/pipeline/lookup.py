@@ -15,9 +15,8 @@ from hdrbench.pipeline.failures import failure_file
 from hdrbench.pipeline.needs import evaluations
 from hdrbench.pipeline.records import Json, Scores, Sheet, read_json, read_scores
 from hdrbench.pipeline.stages import has_stage, stage_name
-from hdrbench.reported import Column
 from hdrbench.runs import ResolvedRun
-from hdrbench.spec import COUNTS, Group, Row, Table
+from hdrbench.spec import COSTS, COUNTS, Asked, Row, Table
 from hdrbench.workspace import results
 
 T = TypeVar("T")
@@ -60,46 +59,48 @@ class Lookup:
             self._data[role] = facts if facts.get("dataset") == self.profile.data[role] else {}
         return self._data[role]
 
-    def stage(self, run: ResolvedRun, column: Column) -> str | None:
+    def stage(self, run: ResolvedRun, cell: Asked) -> str | None:
         """Stage that makes a cell's number, where there is one."""
-        file, test = f"replications/{self.id}/dvc.yaml", column.group.test
-        if column.name in COUNTS:
+        file = f"replications/{self.id}/dvc.yaml"
+        if cell.name in COUNTS:
             return f"{file}:cost"
-        if (run.role, run.name, test) not in self._evaluations or not has_stage(self.profile, (run.role, test)):
+        if (run.role, run.name, cell.test) not in self._evaluations or not has_stage(
+            self.profile, (run.role, cell.test)
+        ):
             return None
-        return f"{file}:{stage_name('evaluate', run.role, test)}@{self.profile_name}-{run.name}"
+        return f"{file}:{stage_name('evaluate', run.role, cell.test)}@{self.profile_name}-{run.name}"
 
-    def find(self, run: ResolvedRun, table: Table, row: Row, column: Column) -> Measured | Missing:
-        """Find the number that belongs at a row and column."""
-        if column.name in COUNTS:
-            return self._count(run, column)
-        scores = self._read_scores(run, column.group)
+    def find(self, run: ResolvedRun, table: Table, row: Row, cell: Asked) -> Measured | Missing:
+        """Find the number that a cell asks for."""
+        if cell.name in COUNTS:
+            return self._count(run, cell)
+        scores = self._read_scores(run, cell)
         if isinstance(scores, Missing):
             return scores
-        if column.group.costs:
-            return self._time(scores, column)
-        sheet = self._sheet(run, scores, column)
+        if cell.name in COSTS:
+            return self._time(scores, cell)
+        sheet = self._sheet(run, scores, cell)
         if isinstance(sheet, Missing):
             return sheet
         scenes = self._scenes(scores, table, row)
         if isinstance(scenes, Missing):
             return scenes
-        values = [sheet.metrics[column.name][index] for index in scenes]
+        values = [sheet.metrics[cell.name][index] for index in scenes]
         spread = pstdev(values) if len(values) > 1 else None
-        reasons = [self._outdated(run, scores, column.group), self._stands_in(scores, table, row, scenes)]
+        reasons = [self._outdated(run, scores, cell), self._stands_in(scores, table, row, scenes)]
         reason = "; ".join(text for text in reasons if text) or None
-        if column.group.statistic == "sd":
+        if cell.spread:
             if spread is None:
                 return Missing("not_computable", "one image has no standard deviation")
             return Measured(spread, None, len(values), self.profile.comparable, reason)
         image = scores.images[scenes[0]] if row.scene else None
         return Measured(fmean(values), spread, len(values), self.profile.comparable, reason, image)
 
-    def _count(self, run: ResolvedRun, column: Column) -> Measured | Missing:
+    def _count(self, run: ResolvedRun, cell: Asked) -> Measured | Missing:
         """Look a count up; it belongs to the paper's network, whatever the profile."""
         counted = self._costs.get(run.id)
         asked = self.runs.runs[run.role][run.name]
-        if not isinstance(counted, dict) or column.name not in counted:
+        if not isinstance(counted, dict) or cell.name not in counted:
             return Missing("not_run", "not counted yet")
         if (counted.get("method"), counted.get("options")) != (asked.method, asked.options):
             return Missing("not_run", f"counted for other options; run hdrbench cost {self.id}")
@@ -107,28 +108,29 @@ class Lookup:
             return Missing("not_computable", "there is no network to count")
         height, width = self.paper.cost_size
         return Measured(
-            counted[column.name], None, None, True, f"counted on the paper's configuration at {width}x{height}"
+            counted[cell.name], None, None, True, f"counted on the paper's configuration at {width}x{height}"
         )
 
-    def _time(self, scores: Scores, column: Column) -> Measured:
+    def _time(self, scores: Scores, cell: Asked) -> Measured:
         """Median time that the result of a scored image took, and its size."""
         sizes = sorted({f"{width}x{height}" for height, width in scores.sizes})
         device, count = scores.evaluation.environment.device, len(scores.seconds)
         reason = f"median over {count} images of {', '.join(sizes)} on {device}; printed: {self.paper.timed_on}"
         pixels = median(height * width / 1e6 for height, width in scores.sizes)
-        return Measured(median(scores.seconds) if column.name == "seconds" else pixels, None, count, False, reason)
+        return Measured(median(scores.seconds) if cell.name == "seconds" else pixels, None, count, False, reason)
 
-    def _sheet(self, run: ResolvedRun, scores: Scores, column: Column) -> Sheet | Missing:
-        """Scores of what the column shows, if they are of its protocol and hold its metric."""
-        sheet = scores.subjects.get(column.group.subject)
-        wanted = protocol.get(str(column.group.protocol)).digest()
-        if sheet is not None and sheet.protocol.get("hash") == wanted:
-            if column.name in sheet.missing:
-                again = f"dvc repro -sf {stage}" if (stage := self.stage(run, column)) else "evaluate again"
-                return Missing("weights_missing", f"{sheet.missing[column.name]}; then: {again}")
-            if column.name in sheet.failed:
-                return Missing("failed", sheet.failed[column.name])
-            if column.name in sheet.metrics:
+    def _sheet(self, run: ResolvedRun, scores: Scores, cell: Asked) -> Sheet | Missing:
+        """Scores of what a cell shows, if they are of its protocol and hold its metric."""
+        wanted = protocol.get(str(cell.protocol)).digest()
+        for sheet in scores.sheets:
+            if (sheet.subject, sheet.protocol.get("hash")) != (cell.subject, wanted):
+                continue
+            if cell.name in sheet.missing:
+                again = f"dvc repro -sf {stage}" if (stage := self.stage(run, cell)) else "evaluate again"
+                return Missing("weights_missing", f"{sheet.missing[cell.name]}; then: {again}")
+            if cell.name in sheet.failed:
+                return Missing("failed", sheet.failed[cell.name])
+            if cell.name in sheet.metrics:
                 return sheet
         return Missing("not_run", "scored under another protocol or without this metric; evaluate again")
 
@@ -162,18 +164,18 @@ class Lookup:
             return None
         return f"scene '{scores.images[scenes[0]]}' stands in for '{row.scene}'"
 
-    def _outdated(self, run: ResolvedRun, scores: Scores, group: Group) -> str | None:
+    def _outdated(self, run: ResolvedRun, scores: Scores, cell: Asked) -> str | None:
         """Say so if the number was made by other code, settings or data than there are now."""
         made, profile, task = scores.training.identity, self.profile, self.runs.task
-        sets = {role: profile.data[role] for role in (group.train, group.test)}
+        sets = {role: profile.data[role] for role in (cell.train, cell.test)}
         now_and_then = {
             "training code": (train_code(run.method, run.task), made.get("code")),
             "scoring code": (evaluate_code(run.method, run.task), scores.evaluation.code),
             "settings": (run.settings(), {key: made.get(key) for key in run.settings()}),
-            "training data": (self._digest(group.train, "train", made.get("data")), made.get("data")),
-            "test data": (self._digest(group.test, "test", scores.data), scores.data),
-            "code that makes the training data": (data_code(sets[group.train], task), made.get("data_code")),
-            "code that makes the test data": (data_code(sets[group.test], task), scores.data_code),
+            "training data": (self._digest(cell.train, "train", made.get("data")), made.get("data")),
+            "test data": (self._digest(cell.test, "test", scores.data), scores.data),
+            "code that makes the training data": (data_code(sets[cell.train], task), made.get("data_code")),
+            "code that makes the test data": (data_code(sets[cell.test], task), scores.data_code),
         }
         changed = [name for name, (here, there) in now_and_then.items() if here != there]
         return f"{' and '.join(changed)} changed since this was measured" if changed else None
@@ -182,33 +184,33 @@ class Lookup:
         """Fingerprint of a split as it was last prepared, where it is known."""
         return self.facts(role).get("splits", {}).get(split, {}).get("digest", otherwise)
 
-    def _read_scores(self, run: ResolvedRun, group: Group) -> Scores | Missing:
+    def _read_scores(self, run: ResolvedRun, cell: Asked) -> Scores | Missing:
         """Read a run's scores, or find out why there are none; a failure hides what was measured before it."""
-        for stage in ("train", f"evaluate-{group.test}"):
+        for stage in ("train", f"evaluate-{cell.test}"):
             failure = failure_file(run, stage)
             if failure.is_file():
                 return Missing("failed", failure.read_text(encoding="utf-8").strip())
-        key = (run.id, group.test)
+        key = (run.id, cell.test)
         if key not in self.scores:
             try:
-                found = read_scores(run.scores(group.test))
+                found = read_scores(run.scores(cell.test))
             except HdrbenchError as error:
                 return Missing("failed", str(error))
             if found is None:
-                return self._why_missing(run, group)
+                return self._why_missing(run, cell)
             if found.run != run.id:
                 return Missing(
-                    "failed", f"{run.scores(group.test)}: holds the scores of run '{found.run}'; evaluate again"
+                    "failed", f"{run.scores(cell.test)}: holds the scores of run '{found.run}'; evaluate again"
                 )
-            if found.dataset != run.dataset(group.test):
+            if found.dataset != run.dataset(cell.test):
                 return Missing(
                     "not_run", f"the scores here are of '{found.dataset}', which does not play this role now"
                 )
             self.scores[key] = found
         return self.scores[key]
 
-    def _why_missing(self, run: ResolvedRun, group: Group) -> Missing:
-        for role in dict.fromkeys((group.train, group.test)):
+    def _why_missing(self, run: ResolvedRun, cell: Asked) -> Missing:
+        for role in dict.fromkeys((cell.train, cell.test)):
             if self.facts(role):
                 continue
             name = run.dataset(role)

@@ -1,6 +1,7 @@
 """What a paper's tables ask of its runs."""
 
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from hdrbench.protocol import Wanted
 from hdrbench.workspace import root, write_atomically
 
 
-def needed(paper: str, run_id: str, test: str) -> dict[str, Wanted]:
-    """List what the tables print of a run on a test set, by what of its result is scored.
+def needed(paper: str, run_id: str, test: str) -> list[Wanted]:
+    """List what the tables print of a run on a test set.
 
     Raises
     ------
@@ -25,30 +26,25 @@ def needed(paper: str, run_id: str, test: str) -> dict[str, Wanted]:
     return found
 
 
-def evaluations(paper: spec.Paper) -> dict[tuple[str, str, str], dict[str, Wanted]]:
-    """List what the tables print, by (role trained on, name of the run, role tested on) and subject.
-
-    Raises
-    ------
-    HdrbenchError
-        If they ask for one subject under two protocols.
-    """
-    found: dict[tuple[str, str, str], dict[str, Wanted]] = {}
+def evaluations(paper: spec.Paper) -> dict[tuple[str, str, str], list[Wanted]]:
+    """List what the tables print, by (role trained on, name of the run, role tested on)."""
+    found: dict[tuple[str, str, str], dict[tuple[str, str], list[str]]] = {}
     for table in paper.tables:
         for group in table.groups:
-            for name in dict.fromkeys([*group.runs, *(row.run for row in table.rows if row.run)]):
-                if not group.metrics or group.not_computable:
+            if group.not_computable:
+                continue
+            for row, (name, run) in product(table.rows, group.columns):
+                cell = spec.asked(group, name, run, row)
+                if cell.run is None or cell.protocol is None:
                     continue
-                subjects = found.setdefault((group.train, name, group.test), {})
-                before = subjects.get(group.subject, Wanted((), str(group.protocol)))
-                if before.protocol != group.protocol:
-                    raise HdrbenchError(
-                        f"{table.id}: '{group.subject}' of run '{group.train}/{name}' on '{group.test}' is scored under two "
-                        f"protocols, {before.protocol} and {group.protocol}"
-                    )
-                metrics = tuple(dict.fromkeys([*before.metrics, *group.metrics]))
-                subjects[group.subject] = Wanted(metrics, before.protocol)
-    return found
+                sheets = found.setdefault((cell.train, cell.run, cell.test), {})
+                names = sheets.setdefault((cell.subject, cell.protocol), [])
+                if cell.name not in names:
+                    names.append(cell.name)
+    return {
+        key: [Wanted(subject, protocol, tuple(names)) for (subject, protocol), names in sheets.items()]
+        for key, sheets in found.items()
+    }
 
 
 def shown_on(paper: str, run_id: str) -> str:
@@ -62,9 +58,9 @@ def shown_on(paper: str, run_id: str) -> str:
 def asked(paper: spec.Paper) -> dict[str, dict[str, dict[str, str]]]:
     """Hash `evaluations`, protocols' settings included, by role trained on, role tested on and run."""
     hashes: dict[str, dict[str, dict[str, str]]] = {}
-    for (train, name, test), subjects in evaluations(paper).items():
+    for (train, name, test), sheets in evaluations(paper).items():
         content: list[Any] = [
-            [subject, wanted.metrics, protocol.get(wanted.protocol).fields()] for subject, wanted in subjects.items()
+            [wanted.subject, wanted.metrics, protocol.get(wanted.protocol).fields()] for wanted in sheets
         ]
         hashes.setdefault(train, {}).setdefault(test, {})[name] = text_digest(content)
     return hashes

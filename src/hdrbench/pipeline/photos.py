@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from hdrbench.errors import HdrbenchError, unknown
+from hdrbench.errors import HdrbenchError, ImageError, unknown
 from hdrbench.imaging import headers
-from hdrbench.imaging.io import HDR_SUFFIXES, LDR_SUFFIXES, Image, read_hdr, write_hdr, write_ldr
+from hdrbench.imaging import stack as brackets
+from hdrbench.imaging.io import HDR_SUFFIXES, LDR_SUFFIXES, Image, read_hdr, read_ldr, write_hdr, write_ldr
 from hdrbench.imaging.merge import fuse_exposures
 from hdrbench.imaging.merging import debevec, opencv, robertson
 from hdrbench.imaging.registration import Shift, align_flow, align_shifts
@@ -178,7 +179,7 @@ def tonemap_photo(source: Path, out: Path, preset: str, *, clip_negative: bool =
     """
     tone_mapping = presets.get(preset)
     require_suffix(out, LDR_SUFFIXES, "tone mapping")
-    _require_writable(out)
+    require_writable(out)
     headers.guard(source)
     image = read_hdr(source, allow_negative=True)
     negative = int(np.count_nonzero(image < 0))
@@ -191,6 +192,19 @@ def tonemap_photo(source: Path, out: Path, preset: str, *, clip_negative: bool =
         picture = tone_mapping(to_batch(np.maximum(image, 0.0), best_device()))
     write_ldr(out, to_array(picture))
     return tone_mapping, negative
+
+
+def read_photo(path: Path) -> Image:
+    """Read one photograph, turned upright by its orientation tag as the frames of a bracket are.
+
+    Raises
+    ------
+    ImageError
+        It is missing, broken, or no LDR image.
+    """
+    if path.exists() and not path.is_file():
+        raise ImageError(f"{path}: is not a regular file; name one photograph")
+    return brackets._upright(read_ldr(path), brackets._exif(path).get(brackets._ORIENTATION, 1))
 
 
 def check_alignment(name: str) -> None:
@@ -215,7 +229,7 @@ def to_stack(images: Sequence[Image], device: str) -> Tensor:
 
 def check_files(inputs: Sequence[Path], targets: Sequence[Path], others: Sequence[Path] = ()) -> None:
     """Find out before the work that an input would be replaced, or a result taken as a frame the next time."""
-    _require_writable(targets[0])
+    require_writable(targets[0])
     frames = find_frames(inputs)
     for path in (*frames, *others):
         if path.resolve() in [target.resolve() for target in targets]:
@@ -237,7 +251,7 @@ def require_suffix(out: Path, known: tuple[str, ...], what: str) -> None:
         raise HdrbenchError(f"{out}: {what} writes {', '.join(known)}, got '{out.suffix}'")
 
 
-def _require_writable(out: Path) -> None:
+def require_writable(out: Path) -> None:
     """Find out before the work, not after it, that a result cannot be written."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

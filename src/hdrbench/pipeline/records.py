@@ -56,8 +56,9 @@ class Evaluation(Record):
 
 
 class Sheet(Record):
-    """Scores of one subject, image by image, by metric; and why a metric has none."""
+    """Scores of one subject under one protocol, image by image, by metric; and why a metric has none."""
 
+    subject: str
     protocol: dict[str, str]
     metrics: dict[str, list[FiniteFloat]]
     missing: dict[str, str]
@@ -65,7 +66,7 @@ class Sheet(Record):
 
 
 class Scores(Record):
-    """Scores of one run on one test set, by what was scored."""
+    """Scores of one run on one test set."""
 
     run: str
     method: str
@@ -74,7 +75,7 @@ class Scores(Record):
     data: str
     data_code: str
     images: list[str]
-    subjects: dict[str, Sheet]
+    sheets: list[Sheet]
     seconds: list[FiniteFloat]
     sizes: list[tuple[int, int]]
     training: Training
@@ -84,7 +85,7 @@ class Scores(Record):
     def one_value_per_image(self) -> "Scores":
         """Refuse lists of unequal length, and empty ones."""
         lists: list[list] = [self.images, self.seconds, self.sizes]
-        lists += [values for sheet in self.subjects.values() for values in sheet.metrics.values()]
+        lists += [values for sheet in self.sheets for values in sheet.metrics.values()]
         lengths = {len(values) for values in lists}
         if len(lengths) != 1 or lengths == {0}:
             raise ValueError("every list must have one entry per image")

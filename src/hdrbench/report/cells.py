@@ -37,22 +37,24 @@ def printed_ranks(table: Json, column: int) -> dict[int, int]:
     Returns
     -------
     dict
-        Row index to 1 (best) or 2 (second); ties share a rank. A column without a direction has none, nor has a table
-        whose rows are scenes.
+        Row index to 1 (best) or 2 (second), among rows that show the same; ties share a rank. What has no direction has
+        none, nor has a table whose columns are runs.
     """
     about = table["columns"][column]
-    better = about["better"]
-    if better is None or rows_are_scenes(table):
+    if any(other["run"] for other in table["columns"]):
         return {}
-    counted = [(i, row) for i, row in enumerate(table["rows"]) if row["printed"] or about["elsewhere"]]
-    values = {i: number(row["cells"][column]["reported"]) for i, row in counted}
-    order = sorted({v for v in values.values() if v is not None}, reverse=better == "higher")[:2]
-    return {i: order.index(v) + 1 for i, v in values.items() if v in order}
-
-
-def rows_are_scenes(table: Json) -> bool:
-    """Whether the rows of a table are scenes and its columns runs."""
-    return any(column["run"] for column in table["columns"])
+    alike: dict[tuple, dict[int, float]] = {}
+    for i, row in enumerate(table["rows"]):
+        cell = row["cells"][column]
+        value = number(cell["reported"]) if row["printed"] or about["elsewhere"] else None
+        if value is not None and cell["better"]:
+            key = (cell["metric"], cell["subject"], cell["test"])
+            alike.setdefault(key, {})[i] = value if cell["better"] == "lower" else -value
+    ranks: dict[int, int] = {}
+    for values in alike.values():
+        order = sorted(set(values.values()))[:2]
+        ranks |= {i: order.index(value) + 1 for i, value in values.items() if value in order}
+    return ranks
 
 
 def column_groups(table: Json) -> list[Json]:

@@ -12,7 +12,7 @@ from hdrbench.workspace import write_atomically
 
 Json = dict[str, Any]
 
-SCHEMA = 2
+SCHEMA = 3
 _FORMATS = {"csv": exports.to_csv, "md": exports.to_markdown, "tex": exports.to_latex}
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 

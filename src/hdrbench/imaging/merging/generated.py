@@ -1,15 +1,24 @@
 """What methods that generate a stack from one image share: sides of a suitable size, and merging what was generated."""
 
+import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from hdrbench.imaging.merging import debevec
+from hdrbench.errors import HdrbenchError, unknown
+from hdrbench.imaging.merging import debevec, opencv, robertson
 from hdrbench.imaging.merging.codes import CODES
 from hdrbench.imaging.transfer import GAMMA, gamma_decode
+
+# Ways of merging: how the response is recovered, and how exposures are merged with it.
+MERGES: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor, Tensor, Tensor], Tensor]]] = {
+    "debevec": (debevec.recover_response, debevec.merge),
+    "opencv_debevec": (opencv.calibrate_debevec, opencv.merge_debevec),
+    "robertson": (robertson.recover_response, robertson.merge),
+}
 
 
 def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
@@ -19,8 +28,32 @@ def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
     return F.pad(images, missing, mode="replicate") if any(missing) else images
 
 
-def merge_generated(stack: Tensor, evs: Sequence[float]) -> Tensor:
-    """Merge generated exposures as their 8-bit files would be, with Debevec and Malik's method (Debevec1997).
+def parse_evs(text: str) -> tuple[float, ...]:
+    """Read exposure values: a range with its end, such as ``-3:3:0.5``, or a list, such as ``-2,0,2``.
+
+    Raises
+    ------
+    HdrbenchError
+        If it is neither, or they do not ascend.
+    """
+    try:
+        if text.count(":") == 2:
+            first, last, step = (float(part) for part in text.split(":"))
+            count = round((last - first) / step) if step > 0 else 0
+            evs = tuple(first + step * k for k in range(count + 1))
+            valid = step > 0 and abs(first + step * count - last) < 1e-6
+        else:
+            evs = tuple(float(part) for part in text.split(","))
+            valid = all(math.isfinite(ev) for ev in evs)
+    except (ValueError, OverflowError):
+        valid, evs = False, ()
+    if not valid or list(evs) != sorted(set(evs)) or len(evs) < 2:
+        raise HdrbenchError(f"exposure values '{text}': expected two or more that ascend, such as -3:3:0.5 or -2,0,2")
+    return evs
+
+
+def merge_stack(stack: Tensor, evs: Sequence[float], how: str) -> Tensor:
+    """Merge still exposures of a camera that nobody knows, as their 8-bit files would be.
 
     The response is recovered from each stack. Known up to a factor only, it is scaled such that the middle code stands for
     the exposure that gamma 2.2 gives it.
@@ -30,7 +63,9 @@ def merge_generated(stack: Tensor, evs: Sequence[float]) -> Tensor:
     stack
         (N, K, 3, H, W) display codes in [0, 1], K >= 2.
     evs
-        Their K exposure values, ascending; 0 is the photograph.
+        Their K exposure values, ascending; 0 is the photograph that others were generated from.
+    how
+        Key of `MERGES`.
 
     Returns
     -------
@@ -46,22 +81,37 @@ def merge_generated(stack: Tensor, evs: Sequence[float]) -> Tensor:
     ------
     ValueError
         On a malformed stack, or exposure values that do not ascend.
+    HdrbenchError
+        On an unknown way of merging.
     """
-    times = 2.0 ** torch.tensor(evs, dtype=torch.float64, device=stack.device)
-    coded = (stack * (CODES - 1)).round() / (CODES - 1)
-    responses = torch.cat([_response(scene[None], times) for scene in coded])
-    return debevec.merge(coded, times, responses)
+    responses = recover_response(stack, evs, how)
+    return MERGES[how][1](_coded(stack), _times(evs, stack), responses).to(stack.dtype)
 
 
-def _response(stack: Tensor, times: Tensor) -> Tensor:
+def recover_response(stack: Tensor, evs: Sequence[float], how: str) -> Tensor:
+    """Recover the response that `merge_stack` takes: (N, K, 3, H, W) to (N, 3, 256)."""
+    if how not in MERGES:
+        raise unknown("way of merging", how, MERGES)
+    return torch.cat([_response(scene[None], _times(evs, stack), MERGES[how][0]) for scene in _coded(stack)])
+
+
+def _coded(stack: Tensor) -> Tensor:
+    return (stack * (CODES - 1)).round() / (CODES - 1)
+
+
+def _times(evs: Sequence[float], stack: Tensor) -> Tensor:
+    return 2.0 ** torch.tensor(evs, dtype=torch.float64, device=stack.device)
+
+
+def _response(stack: Tensor, times: Tensor, recover: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Recover the scaled response of one stack: (1, K, 3, H, W) and (K,) to (1, 3, 256)."""
     gamma = gamma_decode(torch.linspace(0.0, 1.0, CODES, dtype=torch.float64, device=stack.device), GAMMA)
     try:
-        response = debevec.recover_response(stack, times)
+        response = recover(stack, times).double()
     except ValueError as error:
         if "cannot recover" not in str(error):
             raise
-        warnings.warn(f"gamma 2.2 is taken as the response of a generated stack: {error}", stacklevel=3)
+        warnings.warn(f"gamma 2.2 is taken as the response of a stack: {error}", stacklevel=4)
         return gamma.expand(1, 3, CODES)
     middle = CODES // 2
     return response * gamma[middle] / response[..., middle].mean(1)[:, None, None]

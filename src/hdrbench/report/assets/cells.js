@@ -13,18 +13,18 @@ function lookUp(td) {
   const index = $$("td", td.parentElement).indexOf(td);
   const cell = row.cells[index];
   const column = grid.table.columns[index];
-  return { table: grid.table, row, column, cell, state: report.states[cell.state], run: report.runs[cell.run], scores: scoresOf(cell, column) };
+  return { table: grid.table, row, column, cell, state: report.states[cell.state], run: report.runs[cell.run], scores: scoresOf(cell) };
 }
 
 /** Scores per image behind a cell: image names, values by metric, and which image the cell is of where it is of one alone. */
-function scoresOf(cell, column) {
+function scoresOf(cell) {
   const found = report.scores[cell.run]?.[cell.test];
-  const metrics = found?.subjects[column.subject];
-  if (!metrics) return null;
-  return { images: found.images, metrics, own: cell.image };
+  const sheet = found?.sheets.find((item) => item.subject === cell.subject && item.protocol === cell.protocol);
+  if (!sheet) return null;
+  return { images: found.images, metrics: sheet.metrics, own: cell.image };
 }
 
-const subjectName = (column) => (column.subject === "result" ? null : column.subject.replaceAll("_", " "));
+const subjectName = (cell) => (!cell.subject || cell.subject === "result" ? null : cell.subject.replaceAll("_", " "));
 
 const columnName = (column) => [column.group, column.label].filter(Boolean).join(": ");
 const fixed = (value, digits) => (value == null ? "–" : value.toFixed(digits).replace("-", "−"));
@@ -53,10 +53,10 @@ function facts({ column, cell, run, scores }) {
   const percent = cell.delta_percent == null ? "" : ` (${(cell.delta_percent > 0 ? "+" : "") + fixed(cell.delta_percent, 2)} %)`;
   fact(list, "Difference", cell.delta_text && cell.delta_text.replace("-", "−") + percent);
   runFacts(list, cell, run);
-  fact(list, "Metric", column.protocol && column.metric);
-  fact(list, "Scored", subjectName(column));
-  const protocol = report.protocols[column.protocol];
-  fact(list, "Protocol", column.protocol && column.protocol + (protocol ? ` ${protocol.hash.slice(0, 12)}` : ""));
+  fact(list, "Metric", cell.protocol && cell.metric);
+  fact(list, "Scored", subjectName(cell));
+  const protocol = report.protocols[cell.protocol];
+  fact(list, "Protocol", cell.protocol && cell.protocol + (protocol ? ` ${protocol.hash.slice(0, 12)}` : ""));
   return list;
 }
 
@@ -134,8 +134,8 @@ function openDialog(td) {
   cellDialog.replaceChildren(el("header", {}, title, close), stateLine(entry), facts(entry), commandLine(entry.cell) ?? "");
   if (report.foreign && entry.cell.text) cellDialog.append(el("p", {}, el("span", { class: "flag foreign" }, el("b", {}, `Profile ${report.profile.name}`), " · not the paper’s data")));
   if (entry.scores) {
-    const about = [`run ${entry.cell.run}`, `test set ${entry.cell.test}`, subjectName(entry.column)].filter(Boolean).join(", ");
-    cellDialog.append(el("h3", {}, `Scores per image: ${about}`), imageTable(entry.scores, entry.column.metric));
+    const about = [`run ${entry.cell.run}`, `test set ${entry.cell.test}`, subjectName(entry.cell)].filter(Boolean).join(", ");
+    cellDialog.append(el("h3", {}, `Scores per image: ${about}`), imageTable(entry.scores, entry.cell.metric));
   } else cellDialog.append(el("p", { class: "muted" }, "This cell has no scores per image."));
   cellDialog.showModal();
   $("tr.own", cellDialog)?.scrollIntoView({ block: "nearest" });
