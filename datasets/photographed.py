@@ -1,4 +1,4 @@
-"""Radiance maps photographed the way a published set was made: loader of ``hdri_drtmo``, ``hdri_vds``, ``hdri_kalantari``.
+"""Radiance maps photographed the way a published set was made: loader of ``hdri_drtmo``, ``hdri_vds`` and others.
 
 A card names folders of radiance maps, the maps held out for testing, and one of `PRESETS`. The splits differ by map.
 The reference of a scene is the radiance at the middle exposure's instant, 1 = saturation of the shortest exposure,
@@ -88,6 +88,16 @@ PRESETS = {
     # LeeAnKang2018: seven exposures from -3 to +3 EV, stored by the camera as JPEG, on a tripod.
     "vds": Preset(
         VirtualCamera(tuple(float(ev) for ev in range(7)), bits=8, shot_noise=0.01, read_noise=0.001, jpeg=95),
+        ("sigmoid",),
+        azimuths=None,
+        moving=False,
+        clipped=(0.05, 0.12),
+    ),
+    # Nemoto2015: nine exposures from -2.7 to +2.7 EV in thirds of a stop that names round, JPEG; the middle one is EV 0.
+    "hdreye": Preset(
+        VirtualCamera(
+            (0.0, 0.7, 1.4, 2.0, 2.7, 3.4, 4.0, 4.7, 5.4), bits=8, shot_noise=0.01, read_noise=0.001, jpeg=95
+        ),
         ("sigmoid",),
         azimuths=None,
         moving=False,

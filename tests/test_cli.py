@@ -20,6 +20,11 @@ def hdrbench(*arguments, cwd=REPOSITORY):
         (("train", "usme_hdr", "kalantari/usme_6chs"), "did you mean 'kalantari/usme_6ch'"),
         (("data", "verify", "kalantary"), "did you mean 'kalantari'"),
         (("data", "verify", "usme_real_world"), "is not complete"),
+        (
+            ("reconstruct", "none.jpg", "-o", "x.exr", "-m", "usme_hdr", "--ev", "-3:3:0.5"),
+            "three with 0 in the middle",
+        ),
+        (("reconstruct", "none.jpg", "-o", "x.exr", "-m", "gamma_linear"), "none.jpg: no such file"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_status_2(arguments, message):

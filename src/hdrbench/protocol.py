@@ -162,10 +162,10 @@ PROTOCOLS: dict[str, Protocol] = {
     ),
 }
 PROTOCOLS["cevr_kim_kautz"] = replace(PROTOCOLS["cevr"], tone_map="kim_kautz")
+_LE = PROTOCOLS["multi_exposure_generation"]
+PROTOCOLS["multi_exposure_generation_hdr"] = replace(_LE, tone_map="none")
 PROTOCOLS["multi_exposure_generation_local"] = replace(
-    PROTOCOLS["multi_exposure_generation"],
-    source=PROTOCOLS["multi_exposure_generation"].source + " A local operator stands in for Photomatix.",
-    tone_map="photomatix_substitute",
+    _LE, tone_map="photomatix_substitute", source=f"{_LE.source} A local operator stands in for Photomatix's."
 )
 
 

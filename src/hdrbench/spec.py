@@ -116,7 +116,7 @@ def asked(group: Group, name: str, run: str | None, row: Row) -> Asked:
         run=run if group.runs else row.run,
         test=row.test or group.test,
         subject=row.subject or group.subject,
-        protocol=group.protocol if name.removesuffix(SPREAD) not in COSTS else None,
+        protocol=None if name.removesuffix(SPREAD) in COSTS else str(group.protocol),
         name=name.removesuffix(SPREAD),
         spread=name.endswith(SPREAD),
     )
@@ -230,17 +230,18 @@ def _check_group(paper: Paper, runs: Replication, metrics: Collection[str], tabl
         if row.average and not table.scenes:
             raise HdrbenchError(f"{where}: row {row.labels} is the average of no scenes")
         for name, run in group.columns:
-            _check_asked(paper, runs, metrics, asked(group, name, run, row), where)
+            cell = asked(group, name, run, row)
+            _check_roles(paper, runs, cell, where)
+            if cell.protocol is not None and not group.not_computable:
+                if cell.name not in metrics:
+                    raise HdrbenchError(f"{where}: {unknown('metric', cell.name, metrics)}")
+                protocol.get(cell.protocol)
 
 
-def _check_asked(paper: Paper, runs: Replication, metrics: Collection[str], cell: Asked, where: str) -> None:
+def _check_roles(paper: Paper, runs: Replication, cell: Asked, where: str) -> None:
     for role in (cell.train, cell.test):
         if role not in paper.roles:
             raise HdrbenchError(f"{where}: {unknown('data set', role, paper.roles)}")
-    if cell.name not in COSTS:
-        if cell.name not in metrics:
-            raise HdrbenchError(f"{where}: {unknown('metric', cell.name, metrics)}")
-        protocol.get(str(cell.protocol))
     trained = runs.runs.get(cell.train, {})
     if cell.run and cell.run not in trained:
         raise HdrbenchError(f"{where}: {unknown(f'run of {cell.train!r}', cell.run, trained)}")

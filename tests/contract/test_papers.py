@@ -8,6 +8,8 @@ from hdrbench import metrics, runs, spec, workspace
 from hdrbench.report.cells import number
 from hdrbench.reported import read_printed
 
+# Figures whose numbers the paper's text does not tell apart.
+UNREADABLE = {"multi_exposure_generation": ("figure6",)}
 PAPERS = workspace.papers()
 SUMS = {
     "usme_hdr": {
@@ -33,6 +35,7 @@ SUMS = {
         "table5": (4, "131.8500"),
     },
     "multi_exposure_generation": {
+        "figure6": (0, "0.0000"),
         "table2": (25, "408.1941"),
         "table3": (30, "251.9419"),
         "table4": (44, "503.0059"),
@@ -65,9 +68,9 @@ class TestEveryPaper:
             printed = read_printed(table, home)
             for row, strings in zip(table.rows, printed.values, strict=True):
                 for column, text in zip(printed.columns, strings, strict=True):
-                    if row.printed and column.group.printed:
+                    if row.printed and column.group.printed and table.id not in UNREADABLE.get(paper, ()):
                         assert text is not None, (table.id, row.labels)
-                        assert number(text) is not None, (table.id, row.labels)
+                        assert number(text) is not None or text == "—", (table.id, row.labels)
                     elif column.group.elsewhere is None:
                         assert text is None
 

@@ -20,6 +20,8 @@ GOLDEN = {
     ("embedded_b", "test", "test001"): "afb93fef492a42aa52257a0e27fc5a5ad0e25a5282b810142fb59e7c80b0e4c7",
     ("embedded_stacks", "train", "train000"): "f00448f1f28c7be33612dbfc20c2be85ca801a12a81d51a4fd1678dd5f54ade4",
     ("embedded_stacks", "test", "test001"): "d0de4a8531e32424f329b182cb4f983a45df0cd66122ae351d6b93b7af68124a",
+    ("embedded_drtmo", "train", "train000"): "6686473f4fbd95ae998086f66d56aca71ee3d1d3cf379b1675552d9a0e1a68c5",
+    ("embedded_hdreye", "test", "test001"): "be1d7f3047bb105bcc0c6a72ecc0de77161aa2511059ee93c72d10ab09f41a3f",
 }
 
 

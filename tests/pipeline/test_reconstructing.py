@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
 from hdrbench import methods
+from hdrbench.cli import app
 from hdrbench.errors import HdrbenchError, ImageError, WeightsMissingError
 from hdrbench.imaging.io import read_hdr, read_ldr, write_ldr
 from hdrbench.imaging.merging.generated import MERGES, merge_stack
@@ -64,17 +66,17 @@ def stack_of(made):
     return torch.stack([to_tensor(read_ldr(path)) for path in made.exposures.values()], 1)
 
 
-@pytest.mark.parametrize("how", sorted(MERGES))
-def test_the_naive_baseline_gives_the_radiance_of_a_gamma_camera_back(tmp_path, how):
+@pytest.mark.parametrize(("how", "spread"), [("debevec", 0.06), ("opencv_debevec", 0.1), ("robertson", 0.15)])
+def test_the_naive_baseline_gives_the_radiance_of_a_gamma_camera_back(tmp_path, how, spread):
     """Nobody tells the merge that gamma is 2.2; OpenCV's and Robertson's responses are rougher."""
-    photo = photograph(tmp_path / "in.png")
+    photo = photograph(tmp_path / "in.png", (101, 121))
     made = reconstruct_photo(photo, tmp_path / "out.exr", method="gamma_linear", merge=how)
     code, hdr = read_ldr(photo), read_hdr(made.out)
     truth = code**2.2
     middle = (code < 1) & (code > 0.1)
     ratio = hdr[middle] / truth[middle]
     assert np.median(ratio) == pytest.approx(1, abs=0.02)
-    np.testing.assert_allclose(np.quantile(ratio, (0.05, 0.95)), 1, atol=0.06 if how == "debevec" else 0.2)
+    np.testing.assert_allclose(np.quantile(ratio, (0.05, 0.95)), 1, atol=spread)
     assert (made.lowest, made.highest) == (hdr.min(), hdr.max())
     assert made.exposures == {}
     assert made.notes == ()
@@ -114,7 +116,6 @@ def test_three_generated_exposures_are_fused_by_the_method(tmp_path):
     assert list(made.exposures) == [-3, 0, 2]
     exposures = torch.stack([expected.exposures["low"], to_tensor(read_ldr(photo)), expected.exposures["high"]], 1)
     torch.testing.assert_close(stack_of(made), exposures, rtol=0, atol=0.51 / 255)
-    assert made.notes == ()
     default = reconstruct_photo(photo, tmp_path / "two.exr", method="usme_hdr", weights=weights, stack=tmp_path / "two")
     assert list(default.exposures) == [-2, 0, 2]
 
@@ -161,6 +162,18 @@ def test_what_is_done_to_a_photograph_is_told(tmp_path):
     write_ldr(tmp_path / "black.png", np.zeros((20, 20, 3)))
     (note,) = reconstruct_photo(tmp_path / "black.png", tmp_path / "out.exr", method="gamma_linear").notes
     assert "gamma 2.2 is taken as the response" in note
+
+
+@pytest.mark.parametrize(("signs", "told"), [((-1, 1), []), ((-1, -1), ["+1"]), ((1, -1), ["+0, +1"])])
+def test_exposures_that_get_darker_are_told(tmp_path, monkeypatch, signs, told):
+    def expose(network, image, evs):
+        return torch.stack([image + 0.05 * sign for sign in (signs[0], 0, signs[1])], 1).clamp(0.0, 1.0)
+
+    made_up = methods.Method("made up", "Debevec1997", torch.nn.Identity, expose=expose)
+    monkeypatch.setattr(methods, "get", lambda name: made_up)
+    photo = photograph(tmp_path / "in.png")
+    made = reconstruct_photo(photo, tmp_path / "out.exr", method="made_up", evs="-1,0,1")
+    assert [note.split(";")[0] for note in made.notes] == [f"darker than the exposure before: EV {evs}" for evs in told]
 
 
 def test_photographs_are_turned_upright(tmp_path):
@@ -288,3 +301,18 @@ def test_only_a_lack_of_memory_is_the_users(tmp_path, monkeypatch, text, message
     photo = photograph(tmp_path / "in.png")
     with pytest.raises(HdrbenchError if message else RuntimeError, match=message or text):
         reconstruct_photo(photo, tmp_path / "out.exr", method="failing")
+
+
+def test_the_command_takes_exposures_that_begin_with_a_minus(tmp_path):
+    photo, out, folder = photograph(tmp_path / "in.png", bits=16), tmp_path / "out.exr", tmp_path / "stack"
+    arguments = [photo, "-o", out, "-m", "gamma_linear", "--ev", "-2,0,2", "--merge", "robertson", "--stack", folder]
+    done = CliRunner().invoke(app, ["reconstruct", *map(str, arguments)])
+    assert done.exit_code == 0, done.output
+    hdr = read_hdr(out)
+    assert done.output.splitlines() == [
+        *(f"{folder}/ev{ev}.png: EV {ev}" for ev in ("-2", "+0", "+2")),
+        f"{folder}/stops.txt",
+        "note: the photograph's 16 bit were rounded to 8, as those of the other exposures are",
+        f"radiance from {hdr.min():.3g} to {hdr.max():.3g}, where 1 is the saturation of the photograph",
+        str(out),
+    ]

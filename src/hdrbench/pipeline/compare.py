@@ -76,13 +76,18 @@ def _places(printed: PrintedTable, index: int) -> int:
 
 
 def _better(cell: Asked) -> str | None:
+    """Tell which direction is good; a name that is no metric of ours, such as a user study's, has none."""
     if cell.spread:
         return None
-    return COSTS[cell.name][0] if cell.name in COSTS else metrics.get(cell.name).better
+    if cell.name in COSTS:
+        return COSTS[cell.name][0]
+    return metrics.get(cell.name).better if cell.name in metrics.METRICS else None
 
 
 def _unit(name: str) -> str | None:
-    return COSTS[name][1] if name in COSTS else metrics.get(name).unit
+    if name in COSTS:
+        return COSTS[name][1]
+    return metrics.get(name).unit if name in metrics.METRICS else None
 
 
 def _column(column: Column, index: int, places: int, cells: list[Cell]) -> Json:

@@ -93,7 +93,7 @@ def _how_to_train(name: str) -> str:
     """Say which replication trains a method: that of its name, or another that has a run of it."""
     try:
         papers = [paper for paper in workspace.papers() if name in _trained_by(paper)]
-    except HdrbenchError:  # there is no checkout here, or a broken one
+    except HdrbenchError:  # there is no checkout here
         papers = []
     paper = name if name in papers else next(iter(papers), "<paper>")
     whose = "" if papers else ", of a paper with runs of it,"
@@ -104,4 +104,7 @@ def _how_to_train(name: str) -> str:
 
 
 def _trained_by(paper: str) -> set[str]:
-    return {run.method for named in runs.load(paper).runs.values() for run in named.values()}
+    try:
+        return {run.method for named in runs.load(paper).runs.values() for run in named.values()}
+    except HdrbenchError:  # this replication is broken, which its own commands tell
+        return set()

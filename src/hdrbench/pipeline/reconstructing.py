@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -125,7 +126,7 @@ def reconstruct_photo(
     hdr = to_array(made.hdr)
     write_hdr(out, hdr)
     files = _write_stack(stack, made.exposures) if stack else {}
-    notes = [*made.notes, *dict.fromkeys(str(warning.message) for warning in caught)]
+    notes = [*made.notes, *_darkenings(made.exposures), *dict.fromkeys(str(warning.message) for warning in caught)]
     bits = getattr(headers.peek(photo), "bits", 8)
     if bits == 16 and chosen.expose is not None:
         notes.append("the photograph's 16 bit were rounded to 8, as those of the other exposures are")
@@ -205,6 +206,17 @@ def _reconstruct(name: str, method: Method, network: nn.Module, image: Tensor, e
         note = f"'{name}' generates no exposures, and learned its scale in training: its 1 is taken for EV {evs[0]:g}"
         return _Made(hdr, {}, [note])
     return _Made(hdr, dict(zip(evs, (made.exposures["low"], image, made.exposures["high"]), strict=True)), [])
+
+
+def _darkenings(exposures: Mapping[float, Tensor]) -> list[str]:
+    """Say where a longer exposure is darker, which no camera does and merging does not expect."""
+    means = {ev: exposure.mean().item() for ev, exposure in exposures.items()}
+    found = [f"{later:+g}" for earlier, later in pairwise(means) if means[later] < means[earlier]]
+    if not found:
+        return []
+    return [
+        f"darker than the exposure before: EV {', '.join(found)}; the network is not well trained for this photograph"
+    ]
 
 
 def _write_stack(folder: Path, exposures: Mapping[float, Tensor]) -> dict[float, Path]:

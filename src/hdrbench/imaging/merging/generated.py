@@ -13,6 +13,8 @@ from hdrbench.imaging.merging import debevec, opencv, robertson
 from hdrbench.imaging.merging.codes import CODES
 from hdrbench.imaging.transfer import GAMMA, gamma_decode
 
+MOST = 1000  # exposures of a stack
+
 # Ways of merging: how the response is recovered, and how exposures are merged with it.
 MERGES: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor, Tensor, Tensor], Tensor]]] = {
     "debevec": (debevec.recover_response, debevec.merge),
@@ -40,8 +42,8 @@ def parse_evs(text: str) -> tuple[float, ...]:
         if text.count(":") == 2:
             first, last, step = (float(part) for part in text.split(":"))
             count = round((last - first) / step) if step > 0 else 0
-            evs = tuple(first + step * k for k in range(count + 1))
-            valid = step > 0 and abs(first + step * count - last) < 1e-6
+            valid = 0 < count < MOST and abs(first + step * count - last) < 1e-6
+            evs = tuple(first + step * k for k in range(count + 1)) if valid else ()
         else:
             evs = tuple(float(part) for part in text.split(","))
             valid = all(math.isfinite(ev) for ev in evs)
