@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from hdrbench.errors import WeightsMissingError
 from hdrbench.imaging.merging.generated import pad_to_multiple
+from hdrbench.imaging.transfer import GAMMA
 
 VGG16_BN_FILE = "vgg16_bn-6c64b313.pth"
 STAGES = ((64, 64), (128, 128), (256, 256, 256))
@@ -99,8 +100,16 @@ class IntensityTransformation(nn.Module):
 class ExposureModel(nn.Module):
     """One of the two models: F(I, s) of eq. 1, for steps of one sign. See `Cevr` for the parameters."""
 
-    def __init__(self, width_divisor: int, norm_groups: int, norm_affine: bool, intensity_transformation: bool) -> None:
+    def __init__(
+        self,
+        width_divisor: int,
+        norm_groups: int,
+        norm_affine: bool,
+        intensity_transformation: bool,
+        naive_residual: bool = False,
+    ) -> None:
         super().__init__()
+        self.naive_residual = naive_residual
         stages = [[width // width_divisor for width in stage] for stage in STAGES]
         # One flat list, so that the keys are those of torchvision's weights.
         layers: list[nn.Module] = []
@@ -135,6 +144,8 @@ class ExposureModel(nn.Module):
     def decode(self, image: Tensor, encoded: list[Tensor], step: Tensor) -> Tensor:
         """Generate the exposure that is `step` (N,) away from an image and its features: (N, 3, H, W), not clipped."""
         hidden = self.neck(F.max_pool2d(encoded[-1], 2), step)
+        if self.naive_residual:
+            image = (image * (2.0 ** (step / GAMMA)).view(-1, 1, 1, 1)).clamp_max(1.0)
         for level, block in enumerate(self.decoder):
             hidden = block(hidden, encoded[-1 - level], step)
             if self.output is None:
@@ -142,7 +153,8 @@ class ExposureModel(nn.Module):
         if self.output is None:
             return image
         with torch.autocast("cuda", enabled=False):
-            return self.output(with_step(hidden.float(), step))
+            result = self.output(with_step(hidden.float(), step))
+            return image + result if self.naive_residual else result
 
     def forward(self, image: Tensor, step: Tensor) -> Tensor:
         """Generate the exposure `step` (N,) EV away, of sides that are multiples of 8."""
@@ -163,9 +175,12 @@ class Cevr(nn.Module):
         Give the normalisation a learned scale and shift.
     pretrained
         ``"imagenet"``: the encoders start from torchvision's VGG16-BN, as in the paper; ``False``: from random weights.
+    naive_residual
+        Let the result start from the image scaled by gamma 2.2 and clipped, and the network learn what to change of it, which a
+        training of hundreds of iterations needs. Not in the paper.
     initialisation
         ``"pytorch"``, PyTorch's default; or ``"near_identity"``, where alpha starts near 1 and beta near 0, which a training
-        of hundreds of iterations needs. Without intensity transformation both are the same.
+        of hundreds of iterations needs, and without intensity transformation a naive residual near 0.
     width_divisor
         Divides all widths, for small profiles.
 
@@ -181,6 +196,7 @@ class Cevr(nn.Module):
         norm_groups: int = 2,
         norm_affine: bool = False,
         pretrained: str | Literal[False] = False,
+        naive_residual: bool = False,
         initialisation: str = "pytorch",
         width_divisor: int = 1,
     ) -> None:
@@ -194,12 +210,15 @@ class Cevr(nn.Module):
             )
         if pretrained and width_divisor > 1:
             raise ValueError(f"ImageNet weights need the full width, got width_divisor {width_divisor}")
-        options = (width_divisor, norm_groups, norm_affine, intensity_transformation)
+        options = (width_divisor, norm_groups, norm_affine, intensity_transformation, naive_residual)
         self.dark, self.bright = ExposureModel(*options), ExposureModel(*options)
         if initialisation == "near_identity":
             for layer in self.modules():
                 if isinstance(layer, IntensityTransformation):
-                    start_near_identity(layer)
+                    start_near(layer.alpha, 1.0)
+                    start_near(layer.beta, 0.0)
+                elif isinstance(layer, ExposureModel) and layer.output is not None and naive_residual:
+                    start_near(layer.output, 0.0)
         self.pretrained = pretrained
 
     def forward(self, middle: Tensor, times: Tensor, split: Tensor | None = None) -> tuple[Tensor, ...]:
@@ -229,12 +248,11 @@ class Cevr(nn.Module):
         return tuple(result[..., :height, :width] for result in made)
 
 
-def start_near_identity(layer: IntensityTransformation) -> None:
-    """Let alpha start near 1 and beta near 0, little dependent on the features."""
-    for convolution, bias in ((layer.alpha, 1.0), (layer.beta, 0.0)):
-        nn.init.normal_(convolution.weight, std=0.01)
-        assert convolution.bias is not None
-        nn.init.constant_(convolution.bias, bias)
+def start_near(convolution: nn.Conv2d, value: float) -> None:
+    """Let a convolution start near a value, little dependent on the features."""
+    nn.init.normal_(convolution.weight, std=0.01)
+    assert convolution.bias is not None
+    nn.init.constant_(convolution.bias, value)
 
 
 def pretrain(network: nn.Module) -> list[str]:

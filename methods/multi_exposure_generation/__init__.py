@@ -33,11 +33,12 @@ def expose(network: nn.Module, image: Tensor, evs: Sequence[float]) -> Tensor:
     """
     assert isinstance(network, MultiExposureGenerator)
     height, width = image.shape[-2:]
-    exposure = network.represent(pad_to_multiple(image, network.multiple))
+    padded = pad_to_multiple(image, network.multiple)
+    exposure = network.represent(padded)
     made = []
     for ev in evs:
         ratio = image.new_full((len(image),), 2.0**ev)
-        made.append(network.expose(exposure, ratio, up=ev > 0)[..., :height, :width] if ev else image)
+        made.append(network.expose(padded, exposure, ratio, up=ev > 0)[..., :height, :width] if ev else image)
     return torch.stack(made, 1)
 
 

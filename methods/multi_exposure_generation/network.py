@@ -20,11 +20,13 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from hdrbench.imaging.merging.generated import pad_to_multiple
+from hdrbench.imaging.transfer import GAMMA
 
 EQUATIONS = ("paper", "released")
 MASKS = (*EQUATIONS, "none")
 LUMA = (0.299, 0.587, 0.114)
-GAMMA = 0.05  # of eq. 14
+MARGIN = 0.05  # gamma of eq. 14
+LEVEL = 1.0 / 255.0
 LEVELS = 7
 ENCODING_WIDTHS, EXPOSURE_WIDTHS = (16, 256), (32, 512)  # of the first level, and at most
 
@@ -49,10 +51,10 @@ def exposure_mask(images: Tensor, equations: str = "released") -> Tensor:
     if equations == "none":
         return torch.ones_like(luma)
     if equations == "paper":
-        under = 1.0 - (1.0 - GAMMA - luma).clamp_min(0.0) / (1.0 - GAMMA)
-        over = 1.0 - (luma - GAMMA).clamp_min(0.0) / (1.0 - GAMMA)
+        under = 1.0 - (1.0 - MARGIN - luma).clamp_min(0.0) / (1.0 - MARGIN)
+        over = 1.0 - (luma - MARGIN).clamp_min(0.0) / (1.0 - MARGIN)
         return torch.maximum(under, over)
-    return 1.0 - torch.maximum((GAMMA - luma).clamp_min(0.0), (luma - (1.0 - GAMMA)).clamp_min(0.0)) / GAMMA
+    return 1.0 - torch.maximum((MARGIN - luma).clamp_min(0.0), (luma - (1.0 - MARGIN)).clamp_min(0.0)) / MARGIN
 
 
 def block(inputs: int, outputs: int, activation: type[nn.Module]) -> nn.Sequential:
@@ -102,8 +104,8 @@ class Unet(nn.Module):
         self.again = again
         self.output = nn.Conv2d(inputs + 3 * again, 3, 1)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Map (N, 3, H, W) to tanh of (N, 3, H, W)."""
+    def forward(self, images: Tensor, offset: Tensor | None = None) -> Tensor:
+        """Map (N, 3, H, W) to tanh of (N, 3, H, W), to which an offset of that shape may be added first."""
         skips: list[Tensor] = []
         hidden = images
         for level, encode in enumerate(self.encoder):
@@ -115,7 +117,8 @@ class Unet(nn.Module):
         # Always in float32: under bfloat16 the exposures would come out in steps of 1/256.
         with torch.autocast("cuda", enabled=False):
             hidden = hidden.float()
-            return self.output(torch.cat([hidden, images.float()], 1) if self.again else hidden).tanh()
+            result = self.output(torch.cat([hidden, images.float()], 1) if self.again else hidden)
+            return (result if offset is None else result + offset).tanh()
 
 
 class MultiExposureGenerator(nn.Module):
@@ -131,6 +134,9 @@ class MultiExposureGenerator(nn.Module):
         Of `MASKS`; ``"none"`` is the first row of Table 5.
     two_exposure_nets
         ``False`` takes one net for both directions, as in Table 4.
+    naive_residual
+        Let N2 and N3 start from the image scaled by gamma 2.2 and clipped, and learn what to change of it, which a training of
+        hundreds of iterations needs. Not in the paper.
     levels
         Fewer for crops so small that the last of 7 levels would be a single pixel, which batch normalisation cannot use.
     width_divisor
@@ -148,6 +154,7 @@ class MultiExposureGenerator(nn.Module):
         representation: str = "paper",
         mask: str = "released",
         two_exposure_nets: bool = True,
+        naive_residual: bool = False,
         levels: int = LEVELS,
         width_divisor: int = 1,
     ) -> None:
@@ -168,6 +175,11 @@ class MultiExposureGenerator(nn.Module):
         first, most = (width // width_divisor for width in EXPOSURE_WIDTHS)
         self.up = Unet(first, most, levels, activation, again=True)
         self.down = Unet(first, most, levels, activation, again=True) if two_exposure_nets else None
+        self.naive_residual = naive_residual
+        for net in (self.up, self.down):
+            if naive_residual and net is not None:
+                nn.init.zeros_(net.output.weight)
+                nn.init.zeros_(net.output.bias)  # type: ignore[arg-type]
 
     def represent(self, images: Tensor) -> Tensor:
         """Estimate the sensor exposure X of images (N1): (N, 3, H, W) in [0, 1] to (N, 3, H, W), not negative."""
@@ -176,12 +188,33 @@ class MultiExposureGenerator(nn.Module):
         change = self.encoding(padded)[..., :height, :width]
         return (change + images + 1.0) / 3.0 if self.representation == "paper" else (change + images).relu()
 
-    def expose(self, exposure: Tensor, ratio: Tensor, *, up: bool) -> Tensor:
-        """Generate an image (N, 3, H, W) in [0, 1] from a sensor exposure and the ratio of times (N,) (eq. 2, 12)."""
+    def expose(self, image: Tensor, exposure: Tensor, ratio: Tensor, *, up: bool) -> Tensor:
+        """Generate another exposure of an image (eq. 2, 12).
+
+        Parameters
+        ----------
+        image
+            (N, 3, H, W) in [0, 1], which only a naive residual looks at.
+        exposure
+            (N, 3, H, W), the image's sensor exposure.
+        ratio
+            (N,), of exposure times.
+        up
+            Which net to take.
+
+        Returns
+        -------
+        Tensor
+            (N, 3, H, W) in [0, 1].
+        """
         height, width = exposure.shape[-2:]
         scaled = pad_to_multiple(exposure * ratio[:, None, None, None], self.multiple)
         net = self.up if up or self.down is None else self.down
-        return (net(scaled)[..., :height, :width] + 1.0) / 2.0
+        offset = None
+        if self.naive_residual:
+            naive = image * (ratio ** (1.0 / GAMMA))[:, None, None, None]
+            offset = pad_to_multiple((2.0 * naive.clamp(LEVEL / 2, 1.0 - LEVEL / 2) - 1.0).atanh(), self.multiple)
+        return (net(scaled, offset)[..., :height, :width] + 1.0) / 2.0
 
     def forward(self, image: Tensor, times: Tensor, longer: Tensor | None = None) -> tuple[Tensor, ...]:
         """Generate the exposures around one image, or those of a pair from each other, as training does (Fig. 3).
@@ -202,11 +235,14 @@ class MultiExposureGenerator(nn.Module):
         """
         # Padded once, so that every net sees what it would see of an image of a suitable size.
         height, width = image.shape[-2:]
-        shorter = self.represent(pad_to_multiple(image, self.multiple))
+        image = pad_to_multiple(image, self.multiple)
+        shorter = self.represent(image)
         if longer is None:
             ratios = times[:, 0::2] / times[:, 1:2]
-            made = [self.expose(shorter, ratios[:, 0], up=False), self.expose(shorter, ratios[:, 1], up=True)]
+            made = [self.expose(image, shorter, ratios[:, k], up=bool(k)) for k in range(2)]
         else:
-            ratio, other = times[:, 1] / times[:, 0], self.represent(pad_to_multiple(longer, self.multiple))
-            made = [self.expose(other, 1.0 / ratio, up=False), self.expose(shorter, ratio, up=True), shorter, other]
+            ratio, longer = times[:, 1] / times[:, 0], pad_to_multiple(longer, self.multiple)
+            other = self.represent(longer)
+            down = self.expose(longer, other, 1.0 / ratio, up=False)
+            made = [down, self.expose(image, shorter, ratio, up=True), shorter, other]
         return tuple(result[..., :height, :width] for result in made)

@@ -272,6 +272,16 @@ def test_brightness_follows_the_exposure_value_after_a_little_training():
     assert (differences().sum(1) > 0.3).all()
 
 
+@pytest.mark.parametrize("transformed", [True, False])
+def test_a_naive_residual_starts_near_the_naive_exposures(transformed):
+    torch.manual_seed(0)
+    options = {"intensity_transformation": transformed, "initialisation": "near_identity", "width_divisor": 16}
+    network, image = Cevr(naive_residual=True, **options).eval(), images(2, 3, 16, 24)
+    made = expose(network, image, (-2.0, 0.5, 1.0))
+    naive = methods.get("gamma_linear").expose(network, image, (-2.0, 0.5, 1.0))
+    assert ((made - naive).abs().mean((0, 2, 3, 4)) < torch.tensor([0.1, 0.03, 0.03])).all()
+
+
 def test_exposures_come_in_the_order_asked_for_and_0_is_the_image():
     network, image = Cevr(width_divisor=16).eval(), images(2, 3, 17, 23)
     made = expose(network, image, (1.5, 0.0, -2.0, 0.5))

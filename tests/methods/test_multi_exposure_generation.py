@@ -140,7 +140,7 @@ class Fixed(torch.nn.Module):
         super().__init__()
         self.value, self.seen = value, None
 
-    def forward(self, hidden):
+    def forward(self, hidden, offset=None):
         self.seen = hidden
         return torch.full_like(hidden, self.value)
 
@@ -159,16 +159,18 @@ def test_exposures_are_scaled_sensor_exposures_through_the_net_of_their_side():
     network = MultiExposureGenerator(width_divisor=16)
     network.up, network.down = Fixed(0.5), Fixed(-1.0)
     exposure = images(2, 3, 64, 64)
-    made = network.expose(exposure, torch.tensor([2.0, 4.0]), up=True)
+    made = network.expose(exposure, exposure, torch.tensor([2.0, 4.0]), up=True)
     torch.testing.assert_close(made, torch.full_like(made, 0.75))
     torch.testing.assert_close(network.up.seen, exposure * torch.tensor([2.0, 4.0]).view(2, 1, 1, 1))
-    assert network.expose(exposure, torch.tensor([0.5, 0.25]), up=False).max() == 0
+    assert network.expose(exposure, exposure, torch.tensor([0.5, 0.25]), up=False).max() == 0
 
 
 def test_one_net_for_both_directions_is_stored_once():
     network = MultiExposureGenerator(two_exposure_nets=False, **SMALL).eval()
     exposure, ratio = images(1, 3, 16, 16), torch.ones(1)
-    assert torch.equal(network.expose(exposure, ratio, up=True), network.expose(exposure, ratio, up=False))
+    assert torch.equal(
+        network.expose(exposure, exposure, ratio, up=True), network.expose(exposure, exposure, ratio, up=False)
+    )
     assert len({value.data_ptr() for value in network.state_dict().values()}) == len(network.state_dict())
 
 
@@ -275,6 +277,18 @@ def test_twenty_steps_lower_the_loss(equations):
         total().backward()
         optimizer.step()
     assert total().item() < 0.8 * before
+
+
+def test_a_naive_residual_starts_from_the_naive_exposures_and_trains():
+    torch.manual_seed(0)
+    network, image = MultiExposureGenerator(naive_residual=True, **SMALL).eval(), images(2, 3, 16, 24)
+    made = expose(network, image, (-2.0, 0.5, 1.0))
+    naive = methods.get("gamma_linear").expose(network, image, (-2.0, 0.5, 1.0))
+    assert (made - naive).abs().max() < 0.6 / 255
+    torch.manual_seed(0)
+    objective, _ = losses.objective(**RANDOM)
+    sum(objective(network.train(), stack()).values()).backward()
+    assert network.up.output.weight.grad.abs().sum() > 0
 
 
 def test_exposures_come_in_the_order_asked_for_and_0_is_the_image():
