@@ -116,7 +116,7 @@ def asked(group: Group, name: str, run: str | None, row: Row) -> Asked:
         run=run if group.runs else row.run,
         test=row.test or group.test,
         subject=row.subject or group.subject,
-        protocol=None if name.removesuffix(SPREAD) in COSTS else str(group.protocol),
+        protocol=None if name.removesuffix(SPREAD) in COSTS else group.protocol or "",
         name=name.removesuffix(SPREAD),
         spread=name.endswith(SPREAD),
     )

@@ -28,12 +28,14 @@ def _table(lookup: Lookup, table: Table) -> Json:
         for row, strings in zip(table.rows, printed.values, strict=True)
     ]
     for index in range(len(printed.columns)):
-        if table.scenes:
-            break  # no scene is better than another
+        if any(column.run for column in printed.columns):
+            break  # the rows are scenes or exposures, none better than another
         alike: dict[tuple, list[list[Cell]]] = {}
         for cells in rows:
             alike.setdefault((cells[index].metric, cells[index].subject, cells[index].test), []).append(cells)
         for group in alike.values():
+            if len(group) == 1:
+                continue
             best = ranks([cells[index].value for cells in group], group[0][index].better)
             for cells, rank in zip(group, best, strict=True):
                 cells[index] = replace(cells[index], rank=rank)

@@ -52,6 +52,8 @@ def printed_ranks(table: Json, column: int) -> dict[int, int]:
             alike.setdefault(key, {})[i] = value if cell["better"] == "lower" else -value
     ranks: dict[int, int] = {}
     for values in alike.values():
+        if len(values) == 1:
+            continue
         order = sorted(set(values.values()))[:2]
         ranks |= {i: order.index(value) + 1 for i, value in values.items() if value in order}
     return ranks

@@ -18,7 +18,8 @@ def pictures(shown: list[Shown], scene: Arrays, device: str) -> dict[str, Pictur
         results[item.run.name] = Picture(f"Fused: {name}", to_image(fused.image.clamp(0.0, 1.0)), "ldr")
         if fused.weights is not None:
             under = to_image(fused.weights[:, 0])
-            weights[f"weight_{item.run.name}"] = Picture(f"Weight of the under-exposed frame: {name}", under, "map")
+            label = f"Weight of the under-exposed frame: {name} (mean {under.mean():.3f}, sd {under.std():.3f})"
+            weights[f"weight_{item.run.name}"] = Picture(label, under, "map")
     pair = {
         "under": Picture("Under-exposed", scene["under"], "ldr"),
         "over": Picture("Over-exposed", scene["over"], "ldr"),
