@@ -84,21 +84,24 @@ def test_a_stack_without_a_middle_is_refused(evs):
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "evs"),
+    ("name", "expected"),
     [
-        ("ev+1", "exposure", (1.0,)),
-        ("ev-0.5", "exposure", (-0.5,)),
-        ("debevec -1:1:0.5", "debevec", (-1.0, -0.5, 0.0, 0.5, 1.0)),
-        ("robertson -2,0,2", "robertson", (-2.0, 0.0, 2.0)),
-        ("merged", "merged", ()),
-        ("encoding", "encoding", ()),
+        ("ev+1", ("exposure", None, (1.0,))),
+        ("ev-0.5", ("exposure", None, (-0.5,))),
+        ("debevec -1:1:0.5", ("stack", "debevec", (-1.0, -0.5, 0.0, 0.5, 1.0))),
+        ("robertson -2,0,2", ("stack", "robertson", (-2.0, 0.0, 2.0))),
+        ("merged debevec", ("merged", "debevec", ())),
+        ("reconstructed opencv_debevec", ("reconstructed", "opencv_debevec", ())),
+        ("encoding", ("encoding", None, ())),
     ],
 )
-def test_names_of_subjects(name, kind, evs):
-    assert outputs.read_subject(name) == (kind, evs)
+def test_names_of_subjects(name, expected):
+    assert outputs.read_subject(name) == expected
 
 
-@pytest.mark.parametrize("name", ["ev1", "ev", "ev+", "debevec", "debevec 1:0:1", "mertens -2:2:1", "result", ""])
+@pytest.mark.parametrize(
+    "name", ["ev1", "ev", "ev+", "debevec", "debevec 1:0:1", "mertens -2:2:1", "merged", "merged mertens", "result", ""]
+)
 def test_names_that_are_no_subject(name):
     with pytest.raises(HdrbenchError, match=r"unknown subject|expected two or more"):
         outputs.read_subject(name)
@@ -142,10 +145,10 @@ def test_real_exposures_are_merged_by_methods_that_can():
     chosen = methods.build("debevec", {"evs": [-1, 0, 1]})
     everything = methods.build("debevec", {})
     method = methods.get("debevec")
-    assert score("l1_l", "merged", method, everything) < 1e-6
-    assert score("l1_l", "merged", method, chosen) > 1e-4
+    assert score("l1_l", "merged debevec", method, everything) < 1e-6
+    assert score("l1_l", "merged debevec", method, chosen) > 1e-4
     with pytest.raises(HdrbenchError, match=r"no exposure at EV \+1\.5, only -2, -1, \+0, \+1, \+2"):
-        score("l1_l", "merged", method, methods.build("debevec", {"evs": [0, 1.5]}))
+        score("l1_l", "merged debevec", method, methods.build("debevec", {"evs": [0, 1.5]}))
 
 
 def test_the_encoding_is_compared_through_the_response():
@@ -162,16 +165,54 @@ def test_the_encoding_is_compared_through_the_response():
 @pytest.mark.parametrize(
     ("name", "method", "message"),
     [
-        ("ev+1", "debevec", "does not generate exposures"),
-        ("merged", "gamma_linear", "does not merge real exposures"),
-        ("encoding", "gamma_linear", "encodes no sensor exposure"),
+        ("ev+1", "debevec", "'Debevec and Malik' cannot expose"),
+        ("merged debevec", "gamma_linear", "cannot merge"),
+        ("reconstructed debevec", "debevec", "cannot reconstruct"),
+        ("encoding", "gamma_linear", "cannot represent"),
         ("ev+0.5", "gamma_linear", r"no real exposure at EV \+0\.5"),
-        ("robertson -1:1:1", "gamma_linear", "add it to preparation.merges"),
+        ("robertson -1:1:1", "gamma_linear", "is not merged by 'robertson'"),
     ],
 )
 def test_what_cannot_be_scored_is_one_line(name, method, message):
     with pytest.raises(HdrbenchError, match=message):
         score("l1_l", name, methods.get(method), methods.build(method, {}))
+
+
+def test_methods_without_a_stack_are_scored_by_what_they_reconstruct():
+    """Gamma 2.2 alone is right but for what is clipped, whatever its scale."""
+    assert score("psnr_display", "reconstructed debevec") > 20
+
+
+def test_what_a_method_refuses_costs_only_what_needs_it():
+    def expose(network, image, evs):
+        if any(ev % 1 for ev in evs):
+            raise HdrbenchError("whole steps only")
+        return NAIVE.expose(network, image, evs)
+
+    stepwise, arrays = Method("steps", "Debevec1997", nn.Identity, expose=expose), prepared()
+    names = ["ev+1", "ev-0.5", "debevec -1:1:1", "debevec -1:1:0.5"]
+    result = outputs.apply(stepwise, nn.Identity(), arrays, names, "cpu")
+    for name in names:
+        if "0.5" in name:
+            with pytest.raises(HdrbenchError, match="whole steps only"):
+                outputs.subject(name, result, arrays, PROTOCOL, "cpu")
+        else:
+            assert outputs.subject(name, result, arrays, PROTOCOL, "cpu").pred.shape == (1, 3, 32, 48)
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "message"),
+    [
+        ("ev+9x", "cevr", "unknown subject"),
+        ("debevec 3:-3:1", "cevr", "expected two or more"),
+        ("merged debevec", "cevr", "'CEVR' cannot merge"),
+        ("robertson -1:1:1", "cevr", "add it to preparation.merges"),
+        ("ev+1", "debevec", "cannot expose"),
+    ],
+)
+def test_subjects_are_checked_before_anything_is_run(name, method, message):
+    with pytest.raises(HdrbenchError, match=message):
+        outputs.check(name, methods.get(method), {"merges": ["debevec"]})
 
 
 def test_a_result_that_is_not_finite_is_refused():

@@ -32,6 +32,7 @@ def test_every_task_says_what_the_engine_asks(name):
     assert task.CROPPED
     assert all(isinstance(tensor, torch.Tensor) for tensor in task.example(16, 24))
     assert callable(task.prepare)
+    assert callable(results.check)
     assert callable(results.apply)
     assert callable(results.subject)
 

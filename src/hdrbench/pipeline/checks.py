@@ -3,6 +3,7 @@
 from hdrbench import methods, metrics, runs, spec
 from hdrbench.errors import HdrbenchError, unknown
 from hdrbench.pipeline import tasks
+from hdrbench.pipeline.needs import evaluations
 from hdrbench.workspace import replication
 
 
@@ -23,8 +24,24 @@ def check_paper(paper: str) -> None:
         for role, named in loaded.runs.items():
             for name, run in named.items():
                 _check_run(f"{role}/{name}", run)
+        _check_subjects(about, loaded)
     except HdrbenchError as error:
         raise HdrbenchError(f"{home / 'params.yaml'}: {error}") from None
+
+
+def _check_subjects(about: spec.Paper, loaded: runs.Replication) -> None:
+    """Refuse what a table scores and a run cannot have, which would otherwise show after the training."""
+    task = tasks.outputs(loaded.task)
+    for (train, name, _), sheets in evaluations(about).items():
+        method = methods.get(loaded.runs[train][name].method)
+        for profile_name, profile in loaded.profiles.items():
+            for wanted in sheets:
+                try:
+                    task.check(wanted.subject, method, profile.preparation)
+                except HdrbenchError as error:
+                    raise HdrbenchError(
+                        f"profile '{profile_name}', run '{train}/{name}' in paper.yaml: {error}"
+                    ) from None
 
 
 def _check_run(name: str, run: runs.Run) -> None:

@@ -65,6 +65,10 @@ class _Sheet:
                 equal = " (the prediction equals the reference)" if value == metrics.get(metric).perfect else ""
                 self.failed[metric] = f"scene '{scene}' scores {value}{equal}"
 
+    def give_up(self, reason: str) -> None:
+        """Note why what this sheet is about does not exist."""
+        self.failed |= {metric: reason for metric in self.values if metric not in self.failed}
+
     def record(self) -> dict[str, Any]:
         chosen = protocol.get(self.wanted.protocol)
         return {
@@ -148,8 +152,11 @@ def _score_scenes(
         except (HdrbenchError, ValueError) as error:
             raise HdrbenchError(f"run '{run.id}', scene '{name}': {error}") from error
         for sheet in sheets:
-            wanted = sheet.wanted
-            sheet.add(task.subject(wanted.subject, result, scene, protocol.get(wanted.protocol), device), name)
+            chosen = protocol.get(sheet.wanted.protocol)
+            try:
+                sheet.add(task.subject(sheet.wanted.subject, result, scene, chosen, device), name)
+            except (HdrbenchError, ValueError) as error:
+                sheet.give_up(f"scene '{name}': {error}")
         seconds.append(elapsed)
         sizes.append(scenes.size(index))
     return seconds, sizes

@@ -12,10 +12,13 @@ trains nothing again.
     ``example(height, width) -> tuple``
         Inputs of the network's forward pass for an image of that size, to count its cost.
 ``outputs``
+    ``check(name, method, preparation)``
+        Raises `HdrbenchError` for a subject that a method cannot have under a profile's preparation, before anything is run.
     ``apply(method, network, scene, subjects, device) -> result``
         The method's result for one scene that `prepare` made, as far as some subjects need it; the part that is timed.
     ``subject(name, result, scene, protocol, device) -> Subject``
-        What is scored of the result, by the name that a table uses: see `hdrbench.metrics.scoring.Subject`.
+        What is scored of the result, by the name that a table uses: see `hdrbench.metrics.scoring.Subject`. An
+        `HdrbenchError` says why this result has none.
 """
 
 from importlib import import_module

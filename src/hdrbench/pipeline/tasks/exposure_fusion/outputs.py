@@ -1,6 +1,7 @@
 """Results of exposure fusion: 8-bit pictures, scored on the exposures they were fused from."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,15 @@ from hdrbench.protocol import Protocol
 SUBJECTS = {"pair": ("pair", "pair"), "pair_on_stack": ("pair", "stack"), "stack": ("stack", "stack")}
 
 
+def check(name: str, method: Method, preparation: Mapping[str, Any]) -> None:
+    """Raise `HdrbenchError` for a subject that a method cannot have."""
+    fused, _ = _find(name)
+    if method.fuse is None:
+        raise HdrbenchError(f"method '{method.title}' does not fuse exposures")
+    if fused == "stack" and method.frames is not None:
+        raise HdrbenchError(f"method '{method.title}' fuses {method.frames} exposures, not a whole stack")
+
+
 def apply(
     method: Method, network: nn.Module, scene: Arrays, subjects: Collection[str], device: str
 ) -> dict[str, Fusion]:
@@ -26,14 +36,11 @@ def apply(
     dict
         Fusions by what was fused: ``"pair"``, ``"stack"``.
     """
-    if method.fuse is None:
-        raise HdrbenchError(f"method '{method.title}' does not fuse exposures")
-    fused = {}
-    for what in dict.fromkeys(_find(name)[0] for name in subjects):
-        if what == "stack" and method.frames is not None:
-            raise HdrbenchError(f"method '{method.title}' fuses {method.frames} exposures, not a whole stack")
-        fused[what] = method.fuse(network, frames(scene, what, device))
-    return fused
+    for name in subjects:
+        check(name, method, {})
+    assert method.fuse is not None
+    kinds = dict.fromkeys(_find(name)[0] for name in subjects)
+    return {what: method.fuse(network, frames(scene, what, device)) for what in kinds}
 
 
 def frames(scene: Arrays, what: str, device: str) -> Tensor:

@@ -1,6 +1,7 @@
 """Results of HDR from one image: the HDR image, scored against the reference."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,10 +16,19 @@ from hdrbench.protocol import Protocol
 SUBJECT = "result"
 
 
-def apply(method: Method, network: nn.Module, scene: Arrays, subjects: Collection[str], device: str) -> Reconstruction:
-    """Reconstruct a scene from its middle exposure."""
+def check(name: str, method: Method, preparation: Mapping[str, Any]) -> None:
+    """Raise `HdrbenchError` for a subject that a method cannot have."""
+    if name != SUBJECT:
+        raise unknown("subject", name, (SUBJECT,))
     if method.reconstruct is None:
         raise HdrbenchError(f"method '{method.title}' does not reconstruct HDR from one image")
+
+
+def apply(method: Method, network: nn.Module, scene: Arrays, subjects: Collection[str], device: str) -> Reconstruction:
+    """Reconstruct a scene from its middle exposure."""
+    for name in subjects:
+        check(name, method, {})
+    assert method.reconstruct is not None
     times = torch.from_numpy(scene["times"])[None].to(device)
     result = method.reconstruct(network, to_batch(scene["middle"], device), times)
     if not torch.isfinite(result.hdr).all():
@@ -28,7 +38,5 @@ def apply(method: Method, network: nn.Module, scene: Arrays, subjects: Collectio
 
 def subject(name: str, result: Reconstruction, scene: Arrays, protocol: Protocol, device: str) -> Subject:
     """Score the HDR image, ``"result"``, against the reference if there is one."""
-    if name != SUBJECT:
-        raise unknown("subject", name, (SUBJECT,))
     reference = to_batch(scene["hdr"], device) if "hdr" in scene else None
     return Subject(protocol, result.hdr, reference)

@@ -7,15 +7,18 @@ Subjects are
 ``debevec -3:3:0.5``, ``robertson -2,0,2``, ...
     A way of merging, and the generated exposures that are merged so, as `generated.parse_evs` reads them; against all real
     exposures merged alike.
-``merged``
-    What a method makes of the real stack; against all real exposures merged by ``debevec``.
+``merged debevec``, ...
+    What a method makes of the real stack; against all real exposures, merged in that way.
+``reconstructed debevec``, ...
+    The HDR image that a method makes of the input without a stack; against the same.
 ``encoding``
     The sensor exposure that a network encodes the input to, brought back to codes by the camera's response; against the input.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,20 +46,28 @@ class Generated:
     ----------
     exposures
         (1, 3, H, W) codes of 8 bit by exposure value; 0 is the input.
-    merged, encoding
-        (1, 3, H, W), where they were asked for.
+    images
+        Whatever else was asked for, (1, 3, H, W) by kind: ``"merged"``, ``"reconstructed"``, ``"encoding"``.
+    refused
+        Why an exposure value or a kind of image could not be had.
     merges
         HDR images that have been merged from the exposures so far, by subject.
     """
 
     exposures: dict[float, Tensor]
-    merged: Tensor | None
-    encoding: Tensor | None
+    images: dict[str, Tensor]
+    refused: dict[float | str, str]
     merges: dict[str, Tensor] = field(default_factory=dict)
 
 
-def read_subject(name: str) -> tuple[str, tuple[float, ...]]:
-    """Read a subject's name: its kind, ``"exposure"`` or a word of the name, and the exposure values that it needs.
+def read_subject(name: str) -> tuple[str, str | None, tuple[float, ...]]:
+    """Read a subject's name.
+
+    Returns
+    -------
+    tuple
+        The kind, ``"exposure"``, ``"stack"`` or the name's first word; the way of merging, if any; and the exposure values
+        that it needs.
 
     Raises
     ------
@@ -64,57 +75,107 @@ def read_subject(name: str) -> tuple[str, tuple[float, ...]]:
         If it is none.
     """
     if found := EXPOSURE.fullmatch(name):
-        return "exposure", (float(found[1]),)
-    kind, _, evs = name.partition(" ")
-    if kind in MERGES and evs:
-        return kind, parse_evs(evs)
-    if name in ("merged", "encoding"):
-        return name, ()
-    raise HdrbenchError(f"unknown subject '{name}'; such are 'ev+1', 'debevec -3:3:0.5', 'merged' and 'encoding'")
+        return "exposure", None, (float(found[1]),)
+    first, _, rest = name.partition(" ")
+    if first in MERGES and rest:
+        return "stack", first, parse_evs(rest)
+    if first in ("merged", "reconstructed") and rest in MERGES:
+        return first, rest, ()
+    if name == "encoding":
+        return name, None, ()
+    raise HdrbenchError(
+        f"unknown subject '{name}'; such are 'ev+1', 'debevec -3:3:0.5', 'merged debevec', 'reconstructed debevec' and "
+        f"'encoding', with a way of merging of {', '.join(MERGES)}"
+    )
+
+
+ABILITIES = {"exposure": "expose", "stack": "expose", "merged": "merge", "reconstructed": "reconstruct"}
+
+
+def check(name: str, method: Method, preparation: Mapping[str, Any]) -> None:
+    """Raise `HdrbenchError` for a subject that a method cannot have, or whose reference is not prepared."""
+    kind, how, _ = read_subject(name)
+    if kind in ABILITIES:
+        _able(method, ABILITIES[kind])
+    if how is not None and how not in preparation.get("merges", ()):
+        raise HdrbenchError(f"the real stack is not merged by '{how}'; add it to preparation.merges")
 
 
 def apply(method: Method, network: nn.Module, scene: Arrays, subjects: Collection[str], device: str) -> Generated:
-    """Generate the exposures that some subjects need from a scene's middle exposure."""
+    """Make what some subjects need of a scene's middle exposure, or of its real stack.
+
+    What the method refuses is noted; the subjects that need it then raise.
+    """
     asked = [read_subject(name) for name in subjects]
-    kinds, evs = {kind for kind, _ in asked}, sorted({ev for _, needed in asked for ev in needed})
     stack = to_batch(scene["stack"], device)
-    image, merged, encoding = stack[:, stack.shape[1] // 2], None, None
-    exposures: dict[float, Tensor] = {}
-    if evs:
-        if method.expose is None:
-            raise HdrbenchError(f"method '{method.title}' does not generate exposures")
-        made = method.expose(network, image, evs)
-        exposures = {ev: _to_8_bit(made[:, k]) for k, ev in enumerate(evs)}
-    if "merged" in kinds:
-        if method.merge is None:
-            raise HdrbenchError(f"method '{method.title}' does not merge real exposures")
-        merged = method.merge(network, stack, exposure_values(scene["times"]))
-    if "encoding" in kinds:
-        represent = getattr(network, "represent", None)
-        if represent is None:
-            raise HdrbenchError(f"method '{method.title}' encodes no sensor exposure")
-        encoding = represent(image)
-    results = [*exposures.values(), *(result for result in (merged, encoding) if result is not None)]
-    if not all(torch.isfinite(result).all() for result in results):
+    image = stack[:, stack.shape[1] // 2]
+    found = Generated({}, {}, {})
+    if evs := sorted({ev for _, _, needed in asked for ev in needed}):
+        _expose(method, network, image, evs, found)
+    for kind in dict.fromkeys(kind for kind, _, _ in asked if kind not in ("exposure", "stack")):
+        try:
+            found.images[kind] = _make(kind, method, network, stack, scene["times"])
+        except HdrbenchError as error:
+            found.refused[kind] = str(error)
+    if not all(torch.isfinite(result).all() for result in (*found.exposures.values(), *found.images.values())):
         raise HdrbenchError("the result has values that are not finite")
-    return Generated(exposures, merged, encoding)
+    return found
+
+
+def _expose(method: Method, network: nn.Module, image: Tensor, evs: list[float], found: Generated) -> None:
+    """Generate exposures together, which shares work, or one by one if the method refuses some."""
+    try:
+        made = _able(method, "expose")(network, image, evs)
+    except HdrbenchError as error:
+        if len(evs) == 1:
+            found.refused[evs[0]] = str(error)
+            return
+        for ev in evs:
+            _expose(method, network, image, [ev], found)
+        return
+    found.exposures.update({ev: _to_8_bit(made[:, k]) for k, ev in enumerate(evs)})
+
+
+def _make(kind: str, method: Method, network: nn.Module, stack: Tensor, times: np.ndarray) -> Tensor:
+    """Make an image that is no exposure, (1, 3, H, W), from the stack or its middle exposure."""
+    middle = stack.shape[1] // 2
+    if kind == "merged":
+        return _able(method, "merge")(network, stack, exposure_values(times))
+    if kind == "encoding":
+        return _able(network, "represent")(stack[:, middle])
+    around = torch.from_numpy(times[[0, middle, -1]])[None].to(stack.device)
+    return _able(method, "reconstruct")(network, stack[:, middle], around).hdr
+
+
+def _able(thing: Method | nn.Module, ability: str) -> Callable[..., Any]:
+    function = getattr(thing, ability, None)
+    if function is None:
+        raise HdrbenchError(f"method '{getattr(thing, 'title', type(thing).__name__)}' cannot {ability}")
+    return function
 
 
 def subject(name: str, result: Generated, scene: Arrays, protocol: Protocol, device: str) -> Subject:
-    """Score what a subject's name says."""
-    kind, evs = read_subject(name)
+    """Score what a subject's name says.
+
+    Raises
+    ------
+    HdrbenchError
+        If the method could not make it, or there is nothing to compare it with.
+    """
+    kind, how, evs = read_subject(name)
+    for needed in (kind, *evs):
+        if needed in result.refused:
+            raise HdrbenchError(result.refused[needed])
     if kind == "exposure":
         return Subject(protocol, result.exposures[evs[0]], _real(scene, evs[0], device), coded=True)
-    if kind == "encoding":
-        assert result.encoding is not None
-        codes = _encode(result.encoding, scene["response"])
+    if how is None:
+        codes = _encode(result.images[kind], scene["response"])
         return Subject(protocol, codes.to(device), _real(scene, 0.0, device), coded=True)
-    if kind == "merged":
-        assert result.merged is not None
-        return Subject(protocol, result.merged, _reference(scene, "debevec", device))
+    if kind != "stack":
+        return Subject(protocol, result.images[kind], _reference(scene, how, device))
     if name not in result.merges:
-        result.merges[name] = merge_stack(torch.stack([result.exposures[ev] for ev in evs], 1), evs, kind)
-    return Subject(protocol, result.merges[name], _reference(scene, kind, device))
+        result.merges[name] = merge_stack(torch.stack([result.exposures[ev] for ev in evs], 1), evs, how)
+    return Subject(protocol, result.merges[name], _reference(scene, how, device))
 
 
 def _reference(scene: Arrays, how: str, device: str) -> Tensor:
