@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, FiniteFloat, PositiveInt
+from pydantic import Field, FiniteFloat, PositiveInt, StringConstraints
 
 from hdrbench import protocol
 from hdrbench.errors import HdrbenchError, unknown
@@ -21,12 +21,15 @@ COSTS = {
     "macs_counted": ("lower", "G"),
     "params": ("lower", "M"),
     "seconds": ("lower", "s"),
+    "seconds_ratio": (None, "×"),
     "megapixels": (None, "Mpx"),
 }
 # Of these, what can be counted without running anything.
 COUNTS = ("macs_thop", "macs_counted", "params")
+# What compares a row's run with another one.
+RATIO = "seconds_ratio"
 
-
+Text = Annotated[str, StringConstraints(min_length=1)]
 SPREAD = " sd"
 """Follows the name of a metric whose standard deviation over images is shown instead of its mean."""
 
@@ -50,9 +53,10 @@ class Group(Strict):
 
     It lists metrics and costs, or the runs that are its columns, each with all metrics; without metrics, the rows name them,
     and ``null`` in place of a run is a method that does not exist here yet. A metric followed by ``sd`` is its standard
-    deviation. `subject` is what is scored of a result, a name that the task gives it. Columns that the paper does not print
-    carry their own labels. `not_computable` is the reason why nobody but the authors can measure the columns, such as a
-    proprietary tool.
+    deviation. `subject` is what is scored of a result, a name that the task gives it. The cost ``seconds_ratio`` divides the
+    seconds of a row's run by those of `relative_to`, a run of the same training set, on the same test set. Columns that the
+    paper does not print carry their own labels. `not_computable` is the reason why nobody but the authors can measure the
+    columns, such as a proprietary tool.
     """
 
     title: str | None = None
@@ -63,10 +67,11 @@ class Group(Strict):
     metrics: list[str] = []
     runs: list[str | None] = []
     costs: list[str] = []
+    relative_to: str | None = None
     printed: bool = True
     labels: list[str] = []
     elsewhere: Elsewhere | None = None
-    not_computable: str | None = None
+    not_computable: Text | None = None
 
     @property
     def columns(self) -> list[tuple[str, str | None]]:
@@ -80,24 +85,28 @@ class Row(Strict):
     """One row: its label, and what is behind it.
 
     That is a run, or, in a table whose columns are runs, perhaps a scene of the test set; `average` marks the mean over the
-    scenes of the table's other rows. A row may have a test set, a subject and a metric of its own, in place of its columns'.
-    Where neither row nor column names a run, the method does not exist here yet.
+    scenes of the table's other rows. A row may have a training set, a test set, a subject and a metric of its own, in place of
+    its columns'. Where neither row nor column names a run, the method does not exist here yet.
     """
 
     labels: list[str]
     run: str | None = None
     scene: str | None = None
     average: bool = False
+    train: str | None = None
     test: str | None = None
-    subject: str | None = None
-    metric: str | None = None
+    subject: Text | None = None
+    metric: Text | None = None
     printed: bool = True
     note: str | None = None
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What one cell asks for: a metric or cost of a run, where it is tested, and what is scored of its result."""
+    """What one cell asks for: a metric or cost of a run, where it is tested, and what is scored of its result.
+
+    `relative_to` is the run that a ratio compares with.
+    """
 
     train: str
     run: str | None
@@ -106,19 +115,21 @@ class Asked:
     protocol: str | None
     name: str
     spread: bool
+    relative_to: str | None = None
 
 
 def asked(group: Group, name: str, run: str | None, row: Row) -> Asked:
     """Join what a column, of `Group.columns`, and a row say."""
     name = row.metric or name
     return Asked(
-        train=group.train,
+        train=row.train or group.train,
         run=run if group.runs else row.run,
         test=row.test or group.test,
         subject=row.subject or group.subject,
         protocol=None if name.removesuffix(SPREAD) in COSTS else group.protocol or "",
         name=name.removesuffix(SPREAD),
         spread=name.endswith(SPREAD),
+        relative_to=group.relative_to if name == RATIO else None,
     )
 
 
@@ -215,16 +226,24 @@ def _check_paper(paper: Paper, runs: Replication, metrics: Collection[str]) -> N
 
 def _check_group(paper: Paper, runs: Replication, metrics: Collection[str], table: Table, group: Group) -> None:
     where = f"{table.id}: '{group.title}'" if group.title else table.id
+    if not group.columns:
+        raise HdrbenchError(f"{where}: names neither metrics nor costs nor runs")
+    named = [run for run in group.runs if run]
+    if len(set(named)) < len(named):
+        raise HdrbenchError(f"{where}: names a run twice")
     if group.runs and group.costs:
         raise HdrbenchError(f"{where}: columns that are runs show metrics, not {group.costs}")
     if not group.printed and len(group.labels) != len(group.columns):
         raise HdrbenchError(f"{where}: needs {len(group.columns)} labels")
     if group.printed and (group.labels or group.elsewhere):
         raise HdrbenchError(f"{where}: is printed, so its labels and numbers are in {table.reported}")
+    if (RATIO in group.costs) != bool(group.relative_to):
+        raise HdrbenchError(f"{where}: {RATIO} needs relative_to, the run to compare with, and nothing else does")
     for name in group.costs:
         if name not in COSTS:
             raise HdrbenchError(f"{where}: {unknown('cost', name, COSTS)}")
     for row in table.rows:
+        _check_row(table, group, row, where)
         if row.run and group.runs:
             raise HdrbenchError(f"{where}: row {row.labels} and column '{group.runs[0]}' both name a run")
         if row.average and not table.scenes:
@@ -232,10 +251,21 @@ def _check_group(paper: Paper, runs: Replication, metrics: Collection[str], tabl
         for name, run in group.columns:
             cell = asked(group, name, run, row)
             _check_roles(paper, runs, cell, where)
+            if cell.spread and cell.name in COSTS:
+                raise HdrbenchError(f"{where}: '{cell.name}' is one number, which has no standard deviation")
             if cell.protocol is not None and not group.not_computable:
                 if cell.name not in metrics:
                     raise HdrbenchError(f"{where}: {unknown('metric', cell.name, metrics)}")
                 protocol.get(cell.protocol)
+
+
+def _check_row(table: Table, group: Group, row: Row, where: str) -> None:
+    """Refuse what a row has of its own where its columns say different things."""
+    if row.metric and (group.metrics or group.costs):
+        raise HdrbenchError(f"{where}: row {row.labels} and the columns both name a metric")
+    for own, theirs in ((row.subject, {g.subject for g in table.groups}), (row.test, {g.test for g in table.groups})):
+        if own and len(theirs) > 1:
+            raise HdrbenchError(f"{where}: row {row.labels} has '{own}' of its own, but its columns differ in that")
 
 
 def _check_roles(paper: Paper, runs: Replication, cell: Asked, where: str) -> None:
@@ -243,5 +273,6 @@ def _check_roles(paper: Paper, runs: Replication, cell: Asked, where: str) -> No
         if role not in paper.roles:
             raise HdrbenchError(f"{where}: {unknown('data set', role, paper.roles)}")
     trained = runs.runs.get(cell.train, {})
-    if cell.run and cell.run not in trained:
-        raise HdrbenchError(f"{where}: {unknown(f'run of {cell.train!r}', cell.run, trained)}")
+    for name in (cell.run, cell.relative_to):
+        if name and name not in trained:
+            raise HdrbenchError(f"{where}: {unknown(f'run of {cell.train!r}', name, trained)}")

@@ -98,7 +98,7 @@ def _table(key: str, title: str, heads: list[str], columns: list[dict], rows: li
     about = {"id": key, "number": f"Table {key[-1]}", "title": title, "note": None}
     for line in rows:
         for spec, shown in zip(columns, line["cells"], strict=True):
-            shown |= {name: spec[name] for name in ("metric", "subject", "protocol", "better")}
+            shown |= {name: spec[name] for name in ("metric", "subject", "protocol", "better", "unit", "decimals")}
             shown["test"] = shown["test"] or "kalantari"
     return about | {"row_headers": heads, "columns": columns, "rows": rows}
 

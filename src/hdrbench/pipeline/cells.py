@@ -54,6 +54,8 @@ class Cell:
     subject: str | None = None
     protocol: str | None = None
     better: str | None = None
+    unit: str | None = None
+    decimals: int | None = None
     run: str | None = None
     test: str | None = None
     command: str | None = None

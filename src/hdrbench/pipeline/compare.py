@@ -6,7 +6,7 @@ from dataclasses import replace
 import hdrbench
 from hdrbench import metrics, protocol, spec
 from hdrbench.datasets import catalog
-from hdrbench.pipeline.cells import Cell, Missing, decimals, measured_cell, ranks
+from hdrbench.pipeline.cells import Cell, Missing, decimals, is_number, measured_cell, ranks
 from hdrbench.pipeline.checks import check_paper
 from hdrbench.pipeline.lookup import Lookup
 from hdrbench.pipeline.provenance import git_state, now
@@ -19,26 +19,16 @@ from hdrbench.workspace import replication, root
 def _table(lookup: Lookup, table: Table) -> Json:
     """Fill a table."""
     printed = read_printed(table, replication(lookup.id))
-    places = [_places(printed, index) for index in range(len(printed.columns))]
     rows = [
         [
-            _cell(lookup, table, row, column, reported, digits)
-            for column, reported, digits in zip(printed.columns, strings, places, strict=True)
+            _cell(lookup, table, row, column, strings[index], _places(printed, strings, index))
+            for index, column in enumerate(printed.columns)
         ]
         for row, strings in zip(table.rows, printed.values, strict=True)
     ]
-    for index in range(len(printed.columns)):
-        if any(column.run for column in printed.columns):
-            break  # the rows are scenes or exposures, none better than another
-        alike: dict[tuple, list[list[Cell]]] = {}
-        for cells in rows:
-            alike.setdefault((cells[index].metric, cells[index].subject, cells[index].test), []).append(cells)
-        for group in alike.values():
-            if len(group) == 1:
-                continue
-            best = ranks([cells[index].value for cells in group], group[0][index].better)
-            for cells, rank in zip(group, best, strict=True):
-                cells[index] = replace(cells[index], rank=rank)
+    if not any(column.run for column in printed.columns):  # else rows are scenes or exposures, none better than another
+        for index in range(len(printed.columns)):
+            _rank(rows, index)
     return {
         "id": table.id,
         "number": table.number,
@@ -46,8 +36,7 @@ def _table(lookup: Lookup, table: Table) -> Json:
         "note": table.note,
         "row_headers": table.row_headers,
         "columns": [
-            _column(column, index, places[index], [cells[index] for cells in rows])
-            for index, column in enumerate(printed.columns)
+            _column(column, index, [cells[index] for cells in rows]) for index, column in enumerate(printed.columns)
         ],
         "rows": [
             {
@@ -62,18 +51,32 @@ def _table(lookup: Lookup, table: Table) -> Json:
     }
 
 
-def _places(printed: PrintedTable, index: int) -> int:
-    """Decimals for numbers that nobody prints: as many as the paper prints in the column, or in others of its table."""
+def _rank(rows: list[list[Cell]], index: int) -> None:
+    """Rank a column's cells among those that show the same."""
+    alike: dict[tuple, list[list[Cell]]] = {}
+    for cells in rows:
+        alike.setdefault((cells[index].metric, cells[index].subject, cells[index].test), []).append(cells)
+    for group in alike.values():
+        if len(group) > 1:
+            best = ranks([cells[index].value for cells in group], group[0][index].better)
+            for cells, rank in zip(group, best, strict=True):
+                cells[index] = replace(cells[index], rank=rank)
+
+
+def _places(printed: PrintedTable, row: tuple[str | None, ...], index: int) -> int:
+    """Decimals for a number that nobody prints: as many as the paper prints where the same is shown.
+
+    That is in the row, where columns are runs; else in the column, or in others of its metric.
+    """
     columns = printed.columns
-    if columns[index].group.printed:
-        alike = [index]
+    if columns[index].run:
+        alike = [text for column, text in zip(columns, row, strict=True) if column.group.printed]
     else:
-        alike = [
-            n
-            for n, column in enumerate(columns)
-            if column.group.printed and (column.name == columns[index].name or (column.run and columns[index].run))
-        ]
-    found = [decimals(text) for row in printed.values for n in alike if (text := row[n])]
+        like = [n for n, column in enumerate(columns) if column.group.printed and column.name == columns[index].name]
+        alike = [other[n] for other in printed.values for n in (like if index not in like else [index])]
+    found = [decimals(text) for text in alike if text and is_number(text)]
+    if columns[index].run and not found:
+        found = [decimals(text) for other in printed.values for text in other if text and is_number(text)]
     return max(found, default=2)
 
 
@@ -92,7 +95,7 @@ def _unit(name: str) -> str | None:
     return metrics.get(name).unit if name in metrics.METRICS else None
 
 
-def _column(column: Column, index: int, places: int, cells: list[Cell]) -> Json:
+def _column(column: Column, index: int, cells: list[Cell]) -> Json:
     """Describe a column; of direction, unit and metric, what all its rows share."""
     group = column.group
     names = {cell.metric for cell in cells}
@@ -106,7 +109,6 @@ def _column(column: Column, index: int, places: int, cells: list[Cell]) -> Json:
         "printed": group.printed,
         "elsewhere": group.elsewhere.source if group.elsewhere else None,
         "run": column.run,
-        "decimals": places,
     }
 
 
@@ -127,6 +129,8 @@ def _cell(lookup: Lookup, table: Table, row: Row, column: Column, reported: str 
         subject=asked.subject if scored else None,
         protocol=asked.protocol,
         better=_better(asked),
+        unit=_unit(asked.name),
+        decimals=decimals(reported) if reported and is_number(reported) else places,
         test=asked.test,
     )
 

@@ -1,6 +1,7 @@
 """Looking a number up in what the stages wrote, or finding out why it is not there."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import fmean, median, pstdev
 from typing import TypeVar
 
@@ -78,7 +79,7 @@ class Lookup:
         if isinstance(scores, Missing):
             return scores
         if cell.name in COSTS:
-            return self._time(scores, cell)
+            return self._ratio(scores, cell) if cell.relative_to else self._time(scores, cell)
         sheet = self._sheet(run, scores, cell)
         if isinstance(sheet, Missing):
             return sheet
@@ -118,6 +119,18 @@ class Lookup:
         reason = f"median over {count} images of {', '.join(sizes)} on {device}; printed: {self.paper.timed_on}"
         pixels = median(height * width / 1e6 for height, width in scores.sizes)
         return Measured(median(scores.seconds) if cell.name == "seconds" else pixels, None, count, False, reason)
+
+    def _ratio(self, scores: Scores, cell: Asked) -> Measured | Missing:
+        """How many times as long a run takes as another one, by the medians over the same images on the same device."""
+        other = self._read_scores(self.run(f"{cell.train}/{cell.relative_to}"), cell)
+        if isinstance(other, Missing):
+            return Missing(other.state, f"run '{cell.train}/{cell.relative_to}': {other.reason}")
+        conditions = [(found.data, found.images, found.evaluation.environment) for found in (scores, other)]
+        if conditions[0] != conditions[1]:
+            return Missing("not_run", f"timed on other images or another device than {other.run}; evaluate both again")
+        times = [self._time(found, replace(cell, name="seconds")) for found in (scores, other)]
+        reason = f"{times[0].value:.3g} s / {times[1].value:.3g} s of {other.run}; {times[0].reason}"
+        return Measured(times[0].value / times[1].value, None, times[0].n, False, reason)
 
     def _sheet(self, run: ResolvedRun, scores: Scores, cell: Asked) -> Sheet | Missing:
         """Scores of what a cell shows, if they are of its protocol and hold its metric."""

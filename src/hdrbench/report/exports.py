@@ -10,7 +10,7 @@ from hdrbench.report.states import state
 
 Json = dict[str, Any]
 
-_COLUMN_FIELDS = ["group", "column", "unit", "reported_elsewhere", "metric", "subject", "protocol", "better"]
+_COLUMN_FIELDS = ["group", "column", "reported_elsewhere", "metric", "subject", "protocol", "unit", "better"]
 _CELL_FIELDS = ["ours", "value", "reported", "difference", "difference_percent", "state", "sd", "n", "run", "command"]
 _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _TEX |= {char: "\\" + char for char in "&%$#_{}"}
@@ -35,8 +35,8 @@ def to_csv(table: Json, *, profile: str = "") -> str:
     for row in table["rows"]:
         for column, cell in zip(table["columns"], row["cells"], strict=True):
             place = [table["id"], profile, *map(_line, row["labels"])]
-            about = [_line(column[key]) for key in ("group", "label", "unit", "elsewhere")]
-            about += [_line(cell[key]) for key in ("metric", "subject", "protocol", "better")]
+            about = [_line(column[key]) for key in ("group", "label", "elsewhere")]
+            about += [_line(cell[key]) for key in ("metric", "subject", "protocol", "unit", "better")]
             numbers = [cell[key] for key in ("text", "value", "reported", "delta_text", "delta_percent")]
             rest = [cell[key] for key in ("state", "sd", "n", "run", "command")]
             writer.writerow([*place, *about, *numbers, *rest])

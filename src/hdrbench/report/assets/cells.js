@@ -45,8 +45,8 @@ function runFacts(list, cell, run) {
 
 function facts({ column, cell, run, scores }) {
   const list = el("dl", { class: "facts" });
-  fact(list, "Ours", cell.text && cell.text + (column.unit ? ` ${column.unit}` : ""));
-  if (cell.value != null && cell.sd != null) fact(list, "Mean ± sd", `${fixed(cell.value, column.decimals + 1)} ± ${fixed(cell.sd, column.decimals + 1)}`);
+  fact(list, "Ours", cell.text && cell.text + (cell.unit ? ` ${cell.unit}` : ""));
+  if (cell.value != null && cell.sd != null) fact(list, "Mean ± sd", `${fixed(cell.value, cell.decimals + 1)} ± ${fixed(cell.sd, cell.decimals + 1)}`);
   if (scores?.own) fact(list, "Image", `${scores.own}, one of ${scores.images.length}`);
   else fact(list, "Images", cell.n);
   fact(list, "Printed", cell.reported && cell.reported + (column.elsewhere ? `, by ${column.elsewhere}` : ""));
