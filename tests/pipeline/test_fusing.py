@@ -118,7 +118,7 @@ def test_weights_that_do_not_serve(tmp_path):
         (tmp_path / "none.safetensors", {}, WeightsMissingError, rf"none\.safetensors: no such file; {how}"),
         (other, {}, HdrbenchError, "holds weights of method 'adaptive_weights', expected 'unsupervised_fusion'"),
         (tmp_path / "less.safetensors", {}, HdrbenchError, "does not fit method 'unsupervised_fusion'"),
-        (tmp_path / "text.safetensors", {}, HdrbenchError, r"text\.safetensors: not a readable hdrbench checkpoint"),
+        (tmp_path / "text.safetensors", {}, HdrbenchError, r"text\.safetensors: damaged, or no weights of a run"),
         (good, {"width_divisor": 2}, HdrbenchError, r"the options of their run inside; leave \['width_divisor'\] out"),
     ):
         with pytest.raises(kind, match=message):

@@ -243,6 +243,12 @@ def _png(picture):
     return file.getvalue()
 
 
+def test_a_failure_leaves_no_folder_behind(tmp_path):
+    with pytest.raises(WeightsMissingError):
+        reconstruct_photo(photograph(tmp_path / "in.png"), tmp_path / "out.exr", method="cevr", stack=tmp_path / "stack")
+    assert not (tmp_path / "stack").exists()
+
+
 def test_results_do_not_mix_with_other_files(tmp_path):
     photo = photograph(tmp_path / "in.png")
     before = photo.read_bytes()
@@ -271,7 +277,7 @@ def test_weights_that_do_not_serve(tmp_path, name):
         (tmp_path / "none.safetensors", WeightsMissingError, rf"none\.safetensors: no such file; {how}"),
         (other, HdrbenchError, f"holds weights of method 'gamma_linear', expected '{name}'"),
         (tmp_path / "less.safetensors", HdrbenchError, f"does not fit method '{name}'"),
-        (tmp_path / "cut.safetensors", HdrbenchError, r"cut\.safetensors: not a readable hdrbench checkpoint"),
+        (tmp_path / "cut.safetensors", HdrbenchError, r"cut\.safetensors: damaged, or no weights of a run"),
     ):
         with pytest.raises(kind, match=message):
             reconstruct_photo(photo, tmp_path / "out.exr", method=name, weights=weights)

@@ -73,7 +73,10 @@ def build_network(name: str, options: Mapping[str, Any], weights: Path | None, d
             f"{weights}: no such file" if weights else f"method '{name}' has to be trained, and no weights are given"
         )
         raise WeightsMissingError(f"{given}; {_how_to_train(name)}")
-    tensors, facts = checkpoint.read(weights)
+    try:
+        tensors, facts = checkpoint.read(weights)
+    except HdrbenchError as error:
+        raise HdrbenchError(f"{weights}: damaged, or no weights of a run; give the .safetensors of one") from error
     identity = facts["identity"]
     if identity.get("method") != name:
         raise HdrbenchError(

@@ -172,7 +172,7 @@ def _check_targets(out: Path, stack: Path | None) -> None:
     if stack.exists() and not (stack.is_dir() and not any(stack.iterdir())):
         kind = "has files already" if stack.is_dir() else "is no folder"
         raise HdrbenchError(f"{stack}: {kind}; name a new or empty folder for the exposures")
-    require_writable(stack / LIST)
+    require_writable(stack / LIST if stack.exists() else stack)
 
 
 def _make(
@@ -222,6 +222,7 @@ def _darkenings(exposures: Mapping[float, Tensor]) -> list[str]:
 def _write_stack(folder: Path, exposures: Mapping[float, Tensor]) -> dict[float, Path]:
     """Write exposures, and a list of them; returns the files."""
     files = {ev: folder / f"ev{ev:+.10g}.png" for ev in exposures}
+    folder.mkdir(exist_ok=True)
     for ev, path in files.items():
         write_ldr(path, to_array(exposures[ev]))
     write_atomically(folder / LIST, "".join(f"{path.name} {ev:.10g}\n" for ev, path in files.items()))
