@@ -9,7 +9,6 @@ from torch import Tensor
 from hdrbench.errors import HdrbenchError
 
 TRAIN_STEPS = 1000
-STEPS = {"ddpm": 1000, "ddim": 50}
 PROGRESS_FROM = 20
 
 
@@ -38,7 +37,7 @@ def sample(kind: str, steps: int, predict: Callable[[Tensor, Tensor], Tensor], s
     Parameters
     ----------
     kind, steps
-        Key of `STEPS`, and how many of the `TRAIN_STEPS` are taken.
+        ``"ddpm"`` or ``"ddim"``, and how many of the `TRAIN_STEPS` are taken.
     predict
         Noise from a state and (N,) step indices.
     start

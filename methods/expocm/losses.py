@@ -80,7 +80,7 @@ def consistency_loss(network: ExpoCm, batch: Batch, count: int) -> Tensor:
     The squared distance is averaged over pixels and channels, times are equally likely and equally weighted (Song2023).
     """
     ldr, path = batch["ldr"], network.trajectory
-    x0, y0, masks = encode(batch["hdr"], network.encoding), 2.0 * ldr - 1.0, exposure_masks(ldr)
+    x0, y0, masks = encode(batch["hdr"], network.encoding), network.observed(ldr), exposure_masks(ldr)
     grid = time_grid(count, path.t_min, path.t_max, path.rho).to(ldr.device)
     index, noise = torch.randint(count - 1, (len(ldr),), device=ldr.device), torch.randn_like(x0)
     later, earlier = grid[index + 1], grid[index]
@@ -98,7 +98,7 @@ def elc_loss(network: ExpoCm, batch: Batch, elc: Elc) -> Tensor:
 
 def noise_loss(network: ExpoCm, batch: Batch) -> Tensor:
     """Predict the noise in a state of a random step (Ho2020, eq. 14)."""
-    x0 = encode(batch["hdr"], network.encoding)
+    x0 = encode(batch["hdr"], network.encoding) - network.base(batch["ldr"])
     steps, noise = torch.randint(diffusion.TRAIN_STEPS, (len(x0),), device=x0.device), torch.randn_like(x0)
     state = diffusion.make_scheduler(network.sampler).add_noise(x0, noise, steps)
     return F.mse_loss(network(batch["ldr"], at=(state, steps)), noise)

@@ -1,15 +1,16 @@
 """ExpoCM as one module: the U-Net as a consistency function or a noise predictor, and the target of its training."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from hdrbench.imaging.transfer import gamma_decode
 from hdrbench.methods.expocm import diffusion
 from hdrbench.methods.expocm.consistency import boundary, time_code
-from hdrbench.methods.expocm.encoding import ENCODINGS, decode
+from hdrbench.methods.expocm.encoding import ENCODINGS, decode, encode
 from hdrbench.methods.expocm.masks import exposure_masks
 from hdrbench.methods.expocm.network import UNet
 from hdrbench.methods.expocm.trajectory import Trajectory
@@ -27,8 +28,8 @@ class ExpoCm(nn.Module):
     sampler
         ``"consistency"``, or the diffusion baselines ``"ddpm"`` and ``"ddim"``, which train alike: there is no mask and no
         trajectory in them, and their weights fit each other.
-    steps
-        Network calls for one image: 1 for the consistency model, if ``None`` 1000 for DDPM and 50 for DDIM.
+    ddpm_steps, ddim_steps
+        Network calls for one image of the diffusion samplers, of 1000 steps in training: 1000 and 50, as printed.
     encoding
         What of the HDR image the network sees: ``"mu_law"`` (ours) or ``"linear"``.
     sigma_data
@@ -37,6 +38,10 @@ class ExpoCm(nn.Module):
         Whose weights reconstruct: ``"online"``, as in section 3.1, or ``"target"``.
     noise_seed
         Of the noise that inference starts from. It is the same for every image, so that results repeat.
+    naive_level
+        Let the result start from the LDR image linearised by gamma 2.2, whose white is this value of the HDR image, and the
+        network learn what to change of it, which a training of hundreds of iterations needs; the trajectories then end in
+        it in place of the LDR image. Not in the paper: ``None``.
     trajectory
         See `hdrbench.methods.expocm.trajectory.Trajectory`.
     """
@@ -49,26 +54,31 @@ class ExpoCm(nn.Module):
         attention: Sequence[int] = (2,),
         initialisation: str = "pytorch",
         sampler: str = "consistency",
-        steps: int | None = None,
+        ddpm_steps: int = 1000,
+        ddim_steps: int = 50,
         encoding: str = "mu_law",
         sigma_data: float = 0.5,
         inference: str = "online",
         noise_seed: int = 0,
+        naive_level: float | None = None,
         **trajectory: Any,
     ) -> None:
         super().__init__()
+        steps = {"ddpm": ddpm_steps, "ddim": ddim_steps}
         self._check(sampler, steps, encoding, inference)
+        if naive_level is not None and not 0.0 < naive_level <= 1.0:
+            raise ValueError(f"naive_level must be above 0 and at most 1, got {naive_level}")
         self.sampler, self.encoding, self.sigma_data = sampler, encoding, sigma_data
-        self.inference, self.noise_seed = inference, noise_seed
-        self.steps = steps or diffusion.STEPS.get(sampler, 1)
+        self.inference, self.noise_seed, self.naive_level = inference, noise_seed, naive_level
+        self.steps = steps.get(sampler, 1)
         self.trajectory = Trajectory(**trajectory)
         self.unet = UNet(width, multipliers, blocks, attention, initialisation)
         self.target = frozen_copy(self.unet) if sampler == "consistency" else None
 
     @staticmethod
-    def _check(sampler: str, steps: int | None, encoding: str, inference: str) -> None:
+    def _check(sampler: str, steps: Mapping[str, int], encoding: str, inference: str) -> None:
         for name, value, known in (
-            ("sampler", sampler, ("consistency", *diffusion.STEPS)),
+            ("sampler", sampler, ("consistency", *steps)),
             ("encoding", encoding, ENCODINGS),
             ("inference", inference, ("online", "target")),
         ):
@@ -76,9 +86,9 @@ class ExpoCm(nn.Module):
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got '{value}'")
         if sampler != "consistency" and inference == "target":
             raise ValueError(f"sampler {sampler} has no target network; take inference online")
-        limit = diffusion.TRAIN_STEPS if sampler in diffusion.STEPS else 1
-        if steps is not None and not 1 <= steps <= limit:
-            raise ValueError(f"steps of sampler {sampler} must be from 1 to {limit}, got {steps}")
+        for kind, count in steps.items():
+            if not 1 <= count <= diffusion.TRAIN_STEPS:
+                raise ValueError(f"{kind}_steps must be from 1 to {diffusion.TRAIN_STEPS}, got {count}")
 
     def forward(
         self,
@@ -106,7 +116,7 @@ class ExpoCm(nn.Module):
         -------
         Tensor
             The HDR image as `hdrbench.methods.expocm.encoding.encode` has it, not clipped; or, for a diffusion sampler, the
-            noise in the state.
+            noise in the state of `encode` less `base`.
         """
         state, t = at if at is not None else self.start(ldr)
         condition = 2.0 * ldr - 1.0
@@ -116,7 +126,19 @@ class ExpoCm(nn.Module):
         if self.sampler != "consistency":
             return network(state, condition, t)
         skip, out, scale = (c.view(-1, 1, 1, 1) for c in boundary(t, self.trajectory.t_min, self.sigma_data))
-        return skip * state + out * network(scale * state, condition, time_code(t))
+        base = self.base(ldr)
+        state = state - base
+        return base + skip * state + out * network(scale * state, condition, time_code(t))
+
+    def base(self, ldr: Tensor) -> Tensor:
+        """Return what the result starts from, as `encode` has it: zeros, or the image that `naive_level` describes."""
+        if self.naive_level is None:
+            return torch.zeros_like(ldr)
+        return encode(gamma_decode(ldr) * self.naive_level, self.encoding)
+
+    def observed(self, ldr: Tensor) -> Tensor:
+        """Return y_0, what the trajectories know of the scene: the LDR image in [-1, 1], or `base` if there is one."""
+        return 2.0 * ldr - 1.0 if self.naive_level is None else self.base(ldr)
 
     def start(self, ldr: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return x_T and T, where inference starts, on given noise or on that of `noise_seed`."""
@@ -126,7 +148,7 @@ class ExpoCm(nn.Module):
         if self.sampler != "consistency":
             return noise, torch.full((len(ldr),), diffusion.TRAIN_STEPS - 1, device=ldr.device)
         t = torch.full((len(ldr),), self.trajectory.t_max, device=ldr.device)
-        return self.trajectory.end(2.0 * ldr - 1.0, exposure_masks(ldr), noise), t
+        return self.trajectory.end(self.observed(ldr), exposure_masks(ldr), noise), t
 
     @torch.no_grad()
     def reconstruct(self, ldr: Tensor) -> Tensor:
@@ -134,7 +156,7 @@ class ExpoCm(nn.Module):
         if self.sampler == "consistency":
             result = self(ldr, target=self.inference == "target")
         else:
-            result = diffusion.sample(
+            result = self.base(ldr) + diffusion.sample(
                 self.sampler,
                 self.steps,
                 lambda state, step: self(ldr, at=(state, step)),

@@ -8,8 +8,8 @@ from hdrbench import metrics, runs, spec, workspace
 from hdrbench.report.cells import number
 from hdrbench.reported import read_printed
 
-# Figures whose numbers the paper's text does not tell apart.
-UNREADABLE = {"multi_exposure_generation": ("figure6",)}
+# Where the paper's text leaves cells empty.
+GAPS = {"multi_exposure_generation": ("figure6",), "expocm": ("inference_time",)}
 PAPERS = workspace.papers()
 SUMS = {
     "usme_hdr": {
@@ -68,9 +68,9 @@ class TestEveryPaper:
             printed = read_printed(table, home)
             for row, strings in zip(table.rows, printed.values, strict=True):
                 for column, text in zip(printed.columns, strings, strict=True):
-                    if row.printed and column.group.printed and table.id not in UNREADABLE.get(paper, ()):
-                        assert text is not None, (table.id, row.labels)
-                        assert number(text) is not None or text == "—", (table.id, row.labels)
+                    if row.printed and column.group.printed:
+                        gap = text is None and table.id in GAPS.get(paper, ())
+                        assert gap or text == "—" or number(text) is not None, (table.id, row.labels)
                     elif column.group.elsewhere is None:
                         assert text is None
 

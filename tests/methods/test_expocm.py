@@ -73,6 +73,40 @@ def test_zero_initialisation_predicts_nothing():
     )
 
 
+class TestNaiveLevel:
+    """The result starts from gamma 2.2 alone."""
+
+    LEVEL = 0.25
+
+    def test_an_untrained_network_without_noise_returns_the_naive_image(self):
+        quiet = dict.fromkeys(("sigma_over", "sigma_under", "sigma_good"), 0.0) | {"masks": "none"}
+        network, batch = small(initialisation="zero", naive_level=self.LEVEL, **quiet), pair()
+        naive = batch["ldr"] ** 2.2 * self.LEVEL
+        torch.testing.assert_close(network.reconstruct(batch["ldr"]), naive, rtol=1e-4, atol=1e-6)
+        unclipped = batch["ldr"] < 1
+        torch.testing.assert_close(naive[unclipped], batch["hdr"][unclipped], rtol=1e-4, atol=1e-6)
+
+    def test_the_identity_at_t_min_stays(self):
+        network, ldr, state = small(naive_level=self.LEVEL), torch.rand(2, 3, 16, 16), torch.randn(2, 3, 16, 16)
+        t = torch.full((2,), network.trajectory.t_min)
+        torch.testing.assert_close(network(ldr, at=(state, t)), state)
+
+    def test_trajectories_end_in_the_naive_image(self):
+        network, ldr = small(naive_level=self.LEVEL, masks="none", sigma_good=0.0), pair()["ldr"]
+        torch.testing.assert_close(network.start(ldr)[0], 2 * mu_law(ldr**2.2 * self.LEVEL) - 1)
+
+    def test_diffusion_is_of_what_is_missing(self, monkeypatch):
+        pytest.importorskip("diffusers", reason="diffusers is not installed")
+        network, batch = small(sampler="ddim", naive_level=self.LEVEL), pair()
+        missing = 2 * mu_law(batch["hdr"]) - 1 - network.base(batch["ldr"])
+        monkeypatch.setattr(diffusion, "sample", lambda *_: missing)
+        torch.testing.assert_close(network.reconstruct(batch["ldr"]), batch["hdr"], rtol=1e-4, atol=1e-6)
+
+    def test_the_paper_has_none(self):
+        assert small().naive_level is None
+        assert not small().base(pair()["ldr"]).any()
+
+
 class TestReconstruct:
     def test_is_one_network_call_from_x_t(self):
         network, ldr = small(), pair()["ldr"]
@@ -233,7 +267,7 @@ class TestDiffusion:
             a = kept[step[0]].float()
             return (state - a.sqrt() * x0) / (1 - a).sqrt()
 
-        assert diffusion.STEPS[kind] == steps
+        assert ExpoCm(width=4, sampler=kind).steps == steps
         result = diffusion.sample(kind, steps, predict, torch.randn(2, 3, 4, 4), seed=0)
         torch.testing.assert_close(result, x0, rtol=0, atol=1e-3)
         assert calls == list(range(1000 - 1000 // steps, -1, -1000 // steps))
@@ -254,7 +288,7 @@ class TestDiffusion:
     @pytest.mark.parametrize("sampler", ["ddpm", "ddim"])
     def test_reconstructs_each_image_alike_alone_or_in_a_batch(self, sampler):
         pytest.importorskip("diffusers", reason="diffusers is not installed")
-        network, ldr = small(sampler=sampler, steps=3), pair()["ldr"]
+        network, ldr = small(sampler=sampler, ddpm_steps=3, ddim_steps=3), pair()["ldr"]
         both = methods.get("expocm").reconstruct(network, ldr, TIMES).hdr
         assert 0 <= both.min() <= both.max() <= 1
         torch.testing.assert_close(network.reconstruct(ldr[1:]), both[1:], rtol=1e-3, atol=1e-5)
@@ -284,8 +318,9 @@ def make_alphas():
         ({"blocks": 0}, "blocks"),
         ({"initialisation": "he"}, "pytorch or zero"),
         ({"sampler": "edm"}, "consistency, ddpm, ddim"),
-        ({"steps": 2}, "from 1 to 1"),
-        ({"sampler": "ddim", "steps": 2000}, "from 1 to 1000"),
+        ({"ddpm_steps": 0}, "ddpm_steps must be from 1 to 1000"),
+        ({"sampler": "ddim", "ddim_steps": 2000}, "ddim_steps must be from 1 to 1000"),
+        ({"naive_level": 0.0}, "naive_level"),
         ({"sampler": "ddim", "inference": "target"}, "no target"),
         ({"encoding": "log"}, "mu_law, linear"),
         ({"masks": "four"}, "three, two, none"),

@@ -245,7 +245,9 @@ def _png(picture):
 
 def test_a_failure_leaves_no_folder_behind(tmp_path):
     with pytest.raises(WeightsMissingError):
-        reconstruct_photo(photograph(tmp_path / "in.png"), tmp_path / "out.exr", method="cevr", stack=tmp_path / "stack")
+        reconstruct_photo(
+            photograph(tmp_path / "in.png"), tmp_path / "out.exr", method="cevr", stack=tmp_path / "stack"
+        )
     assert not (tmp_path / "stack").exists()
 
 

@@ -4,13 +4,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from hdrbench import methods
 from hdrbench.datasets.scene import Scene
 from hdrbench.pipeline.tasks.exposure_fusion import inputs as fusion
+from hdrbench.pipeline.tasks.paired_image import inputs as paired
 from hdrbench.pipeline.tasks.stack_generation import inputs as generation
-from hdrbench.report.pictures import Shown, exposure_fusion, stack_generation
+from hdrbench.report.pictures import Shown, exposure_fusion, paired_image, stack_generation
 
 EVS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
 
@@ -53,3 +55,17 @@ def test_weights_of_fusion_tell_their_mean_and_spread():
     weight = found["weight_mertens"]
     assert f"(mean {weight.image.mean():.3f}, sd {weight.image.std():.3f})" in weight.label
     assert np.array_equal(found["under"].image, arrays["under"])
+
+
+def test_every_run_that_learnt_from_pairs_stands_beside_the_reference():
+    light = 0.02 + 2 * np.random.default_rng(0).random((32, 48, 3)).astype(np.float32) ** 3
+    pairs = paired.prepare(Scene("s", scene().ldrs, scene().times, light), "test", size=None, headroom=8.0)
+    runs = [shown("expandnet", "ours", methods.build("expandnet", {"width": 2})), shown("gamma_linear", "naive_one")]
+    with torch.inference_mode():
+        found = paired_image.pictures(runs, pairs, "cpu")
+    assert list(found) == ["input", "result", "hdr_naive_one", "baseline", "reference"]
+    assert [key for key, picture in found.items() if picture.kind == "ldr"] == ["input"]
+    assert found["hdr_naive_one"].label == "HDR, naive one"
+    assert np.array_equal(found["hdr_naive_one"].image, found["baseline"].image)
+    assert np.array_equal(found["reference"].image, pairs["hdr"])
+    assert found["input"].exposure_time == 8

@@ -1,0 +1,1 @@
+"""HDR from one LDR image, learnt from pairs."""
