@@ -1,6 +1,7 @@
 """Tables whose rows have a test set or a metric of their own, whose columns are runs, and methods that do not exist yet."""
 
 import copy
+import json
 
 import pytest
 
@@ -89,7 +90,12 @@ def test_rows_choose_their_test_set_and_groups_their_protocol(results):
     assert first[0]["value"] == second[0]["value"]  # the two sets of this checkout are alike
     assert first[0]["value"] != first[2]["value"]
     assert [cell["protocol"] for cell in first] == ["cevr", "cevr", "cevr_kim_kautz", ""]
-    assert first[1]["value"] == pytest.approx(first[0]["sd"])
+    two = json.loads(resolve("demo", "embedded", "a/naive").scores("a").read_text())["sheets"][0]["metrics"][
+        "psnr_display"
+    ]
+    assert (
+        first[1]["value"] == first[0]["sd"] == pytest.approx(abs(two[0] - two[1]) / 2)
+    )  # of all scenes, not of a sample
     assert first[1]["better"] is None
     assert "evaluate_a_on_b@" in second[0]["command"]
 
@@ -106,6 +112,8 @@ def test_rows_choose_their_metric_and_a_column_may_wait_for_its_method(results):
     psnr, ssim = (row["cells"] for row in table["rows"])
     assert [cell["metric"] for cell in psnr + ssim] == ["psnr_mu", "psnr_mu", "ssim_mu", "ssim_mu"]
     assert ssim[0]["text"] == f"{ssim[0]['value']:.3f}"
+    assert psnr[0]["text"] == f"{psnr[0]['value']:.1f}"
+    assert [(cell["decimals"], cell["unit"]) for cell in (psnr[0], ssim[0])] == [(1, "dB"), (3, None)]
     assert psnr[1]["reason"] == "Theirs does not exist here yet"
     assert [column["better"] for column in table["columns"]] == [None, None]
     assert len({column["id"] for column in table["columns"]}) == 2
