@@ -104,6 +104,14 @@ def cost(paper: Paper) -> None:
 
 
 @app.command()
+def speed(paper: Paper, profile: ProfileName = None) -> None:
+    """Time the runs whose speed the paper compares, side by side on this machine."""
+    from hdrbench.pipeline.speed import measure
+
+    print(measure(paper, profile_name(profile)))
+
+
+@app.command()
 def showcase(paper: Paper, profile: ProfileName = None) -> None:
     """Make the pictures for the page's viewer."""
     from hdrbench.pipeline.needs import shown_on

@@ -30,15 +30,34 @@ class PrintedTable:
 def read_printed(table: Table, folder: Path) -> PrintedTable:
     """Read a table's CSV and check it against the table's rows and columns.
 
-    The file has a line of group headings where the table has any, a line of labels, and one line per printed row. Numbers
-    from elsewhere have a file of their own for each group, with a line of labels and one line per row; cells may be empty.
+    The file has a line of group headings where the table has any, a line of labels, and one line per printed row. A table
+    that the paper does not have has no file. Numbers from elsewhere have a file of their own for each group, with a line of
+    labels and one line per row; cells may be empty.
 
     Raises
     ------
     HdrbenchError
         If a column or a row is missing, extra, or called otherwise.
     """
-    source, lead = folder / table.reported, len(table.row_headers)
+    lines = _read_reported(table, folder, table.reported) if table.reported else []
+    lead = len(table.row_headers)
+    labels, numbers = iter(lines[0][lead:] if lines else []), zip(*(line[lead:] for line in lines[1:]), strict=True)
+    columns: list[Column] = []
+    values: list[list[str | None]] = []
+    for group in table.groups:
+        if group.printed:
+            own = [next(labels) for _ in group.columns]
+            values += [_spread(table, next(numbers)) for _ in group.columns]
+        else:
+            own = group.labels
+            values += _elsewhere(table, group, folder)
+        columns += [Column(name, label, group, run) for (name, run), label in zip(group.columns, own, strict=True)]
+    return PrintedTable(tuple(columns), tuple(zip(*values, strict=True)))
+
+
+def _read_reported(table: Table, folder: Path, name: str) -> list[list[str]]:
+    """Read a table's file: its line of labels, and those of the printed rows."""
+    source, lead = folder / name, len(table.row_headers)
     lines = _read(source, table.id)
     printed = [group for group in table.groups if group.printed]
     headings = 2 if any(group.title for group in printed) else 1
@@ -58,18 +77,7 @@ def read_printed(table: Table, folder: Path) -> PrintedTable:
         raise HdrbenchError(f"{source}: column groups are {titles}, but paper.yaml has {[g.title for g in printed]}")
     expected = [row.labels for row in table.rows if row.printed]
     _check_rows(expected, lines[headings:], lead, source, table.id)
-    labels, numbers = iter(head[lead:]), zip(*(line[lead:] for line in lines[headings:]), strict=True)
-    columns: list[Column] = []
-    values: list[list[str | None]] = []
-    for group in table.groups:
-        if group.printed:
-            own = [next(labels) for _ in group.columns]
-            values += [_spread(table, next(numbers)) for _ in group.columns]
-        else:
-            own = group.labels
-            values += _elsewhere(table, group, folder)
-        columns += [Column(name, label, group, run) for (name, run), label in zip(group.columns, own, strict=True)]
-    return PrintedTable(tuple(columns), tuple(zip(*values, strict=True)))
+    return lines[headings - 1 :]
 
 
 def _spread(table: Table, printed: Iterable[str]) -> list[str | None]:

@@ -6,7 +6,7 @@ Where a table is the other way round, its columns are runs and its rows scenes o
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, FiniteFloat, PositiveInt, StringConstraints
 
@@ -21,13 +21,14 @@ COSTS = {
     "macs_counted": ("lower", "G"),
     "params": ("lower", "M"),
     "seconds": ("lower", "s"),
-    "seconds_ratio": (None, "×"),
     "megapixels": (None, "Mpx"),
+    "image_seconds": ("lower", "s"),
+    "image_ratio": (None, "×"),
+    "call_seconds": ("lower", "s"),
 }
-# Of these, what can be counted without running anything.
+# Of these, what can be counted without running anything, and what is timed side by side.
 COUNTS = ("macs_thop", "macs_counted", "params")
-# What compares a row's run with another one.
-RATIO = "seconds_ratio"
+TIMES = ("image_seconds", "image_ratio", "call_seconds")
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 SPREAD = " sd"
@@ -53,10 +54,9 @@ class Group(Strict):
 
     It lists metrics and costs, or the runs that are its columns, each with all metrics; without metrics, the rows name them,
     and ``null`` in place of a run is a method that does not exist here yet. A metric followed by ``sd`` is its standard
-    deviation. `subject` is what is scored of a result, a name that the task gives it. The cost ``seconds_ratio`` divides the
-    seconds of a row's run by those of `relative_to`, a run of the same training set, on the same test set. Columns that the
-    paper does not print carry their own labels. `not_computable` is the reason why nobody but the authors can measure the
-    columns, such as a proprietary tool.
+    deviation. `subject` is what is scored of a result, a name that the task gives it. Columns that the paper does not print
+    carry their own labels. `not_computable` is the reason why nobody but the authors can measure the columns, such as a
+    proprietary tool.
     """
 
     title: str | None = None
@@ -67,7 +67,6 @@ class Group(Strict):
     metrics: list[str] = []
     runs: list[str | None] = []
     costs: list[str] = []
-    relative_to: str | None = None
     printed: bool = True
     labels: list[str] = []
     elsewhere: Elsewhere | None = None
@@ -103,10 +102,7 @@ class Row(Strict):
 
 @dataclass(frozen=True)
 class Asked:
-    """What one cell asks for: a metric or cost of a run, where it is tested, and what is scored of its result.
-
-    `relative_to` is the run that a ratio compares with.
-    """
+    """What one cell asks for: a metric or cost of a run, where it is tested, and what is scored of its result."""
 
     train: str
     run: str | None
@@ -115,7 +111,6 @@ class Asked:
     protocol: str | None
     name: str
     spread: bool
-    relative_to: str | None = None
 
 
 def asked(group: Group, name: str, run: str | None, row: Row) -> Asked:
@@ -129,17 +124,16 @@ def asked(group: Group, name: str, run: str | None, row: Row) -> Asked:
         protocol=None if name.removesuffix(SPREAD) in COSTS else group.protocol or "",
         name=name.removesuffix(SPREAD),
         spread=name.endswith(SPREAD),
-        relative_to=group.relative_to if name == RATIO else None,
     )
 
 
 class Table(Strict):
-    """One printed table."""
+    """One table; `reported` is the file of its printed numbers, ``None`` where no column of it is printed."""
 
     id: Name
     number: str
     title: str
-    reported: str
+    reported: str | None = None
     row_headers: list[str]
     groups: list[Group]
     rows: list[Row]
@@ -149,6 +143,17 @@ class Table(Strict):
     def scenes(self) -> list[str]:
         """Scenes that the rows name, in order."""
         return [row.scene for row in self.rows if row.scene]
+
+
+class Speed(Strict):
+    """What is timed side by side: runs, role/name, each with the options that it has in the paper whatever the profile.
+
+    `size` is the image's height and width, by profile; ratios are to the seconds of `relative_to`.
+    """
+
+    size: dict[str, tuple[PositiveInt, PositiveInt]]
+    relative_to: str
+    runs: dict[str, dict[str, Any]]
 
 
 class Paper(Strict):
@@ -168,6 +173,7 @@ class Paper(Strict):
     roles: dict[str, str]
     cost_size: tuple[PositiveInt, PositiveInt]
     timed_on: str
+    speed: Speed | None = None
     tolerances: dict[str, Tolerance]
     assumptions: list[str]
     tables: list[Table]
@@ -210,6 +216,8 @@ def _check_paper(paper: Paper, runs: Replication, metrics: Collection[str]) -> N
             raise HdrbenchError(f"profile '{profile_name}' in params.yaml names no data set for '{missing[0]}'")
     if not runs.showcase:
         raise HdrbenchError("params.yaml: showcase names no run, and the page's pictures need one")
+    if paper.speed:
+        _check_speed(paper.speed, runs)
     ids = [table.id for table in paper.tables]
     for table in paper.tables:
         if ids.count(table.id) > 1:
@@ -222,6 +230,17 @@ def _check_paper(paper: Paper, runs: Replication, metrics: Collection[str]) -> N
         twice = [scene for scene in table.scenes if table.scenes.count(scene) > 1]
         if twice:
             raise HdrbenchError(f"{table.id}: two rows are of scene '{twice[0]}'")
+
+
+def _check_speed(speed: Speed, runs: Replication) -> None:
+    if set(speed.size) != set(runs.profiles):
+        raise HdrbenchError(f"speed: size is given for {', '.join(speed.size)}; expected {', '.join(runs.profiles)}")
+    if speed.relative_to not in speed.runs:
+        raise HdrbenchError(f"speed: relative_to: {unknown('run', speed.relative_to, speed.runs)}")
+    known = [f"{role}/{name}" for role, named in runs.runs.items() for name in named]
+    for name in speed.runs:
+        if name not in known:
+            raise HdrbenchError(f"speed: {unknown('run', name, known)}")
 
 
 def _check_group(paper: Paper, runs: Replication, metrics: Collection[str], table: Table, group: Group) -> None:
@@ -237,8 +256,8 @@ def _check_group(paper: Paper, runs: Replication, metrics: Collection[str], tabl
         raise HdrbenchError(f"{where}: needs {len(group.columns)} labels")
     if group.printed and (group.labels or group.elsewhere):
         raise HdrbenchError(f"{where}: is printed, so its labels and numbers are in {table.reported}")
-    if (RATIO in group.costs) != bool(group.relative_to):
-        raise HdrbenchError(f"{where}: {RATIO} needs relative_to, the run to compare with, and nothing else does")
+    if table.reported is None and group.printed:
+        raise HdrbenchError(f"{where}: is printed, but 'reported' names no file of the numbers")
     for name in group.costs:
         if name not in COSTS:
             raise HdrbenchError(f"{where}: {unknown('cost', name, COSTS)}")
@@ -251,6 +270,8 @@ def _check_group(paper: Paper, runs: Replication, metrics: Collection[str], tabl
         for name, run in group.columns:
             cell = asked(group, name, run, row)
             _check_roles(paper, runs, cell, where)
+            if cell.name in TIMES and cell.run and not (paper.speed and f"{cell.train}/{cell.run}" in paper.speed.runs):
+                raise HdrbenchError(f"{where}: '{cell.name}' of '{cell.train}/{cell.run}', which 'speed' does not name")
             if cell.spread and cell.name in COSTS:
                 raise HdrbenchError(f"{where}: '{cell.name}' is one number, which has no standard deviation")
             if cell.protocol is not None and not group.not_computable:
@@ -273,6 +294,5 @@ def _check_roles(paper: Paper, runs: Replication, cell: Asked, where: str) -> No
         if role not in paper.roles:
             raise HdrbenchError(f"{where}: {unknown('data set', role, paper.roles)}")
     trained = runs.runs.get(cell.train, {})
-    for name in (cell.run, cell.relative_to):
-        if name and name not in trained:
-            raise HdrbenchError(f"{where}: {unknown(f'run of {cell.train!r}', name, trained)}")
+    if cell.run and cell.run not in trained:
+        raise HdrbenchError(f"{where}: {unknown(f'run of {cell.train!r}', cell.run, trained)}")

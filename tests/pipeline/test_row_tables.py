@@ -147,3 +147,45 @@ def test_what_a_cell_asks_for():
     group = spec.Group(train="a", test="a", protocol="cevr", metrics=["hdrvdp2 sd"], subject="x")
     cell = asked(group, "hdrvdp2 sd", None, spec.Row(labels=["r"], run="n", subject="y", test="b"))
     assert cell == spec.Asked("a", "n", "b", "y", "cevr", "hdrvdp2", spread=True)
+
+
+def test_a_row_may_have_a_training_set_of_its_own(checkout):
+    group = {"train": "a", "test": "a", "protocol": "usme_hdr", "metrics": ["psnr_mu"]}
+    rows = [{"labels": ["A"], "run": "small"}, {"labels": ["B"], "run": "small", "train": "b", "test": "b"}]
+    table = SETS | {"row_headers": ["Set"], "groups": [group], "rows": rows}
+    write_checkout(
+        checkout, paper=PAPER | {"tables": [table]}, reported=[["Set", "PSNR"], ["A", "30.0"], ["B", "31.0"]]
+    )
+    assert list(evaluations(spec.load("demo"))) == [("a", "small", "a"), ("b", "small", "b")]
+    cells = [row["cells"][0] for row in compare("demo", "embedded")["tables"][0]["rows"]]
+    assert [cell["run"] for cell in cells] == ["a/small", "b/small"]
+    assert "evaluate_b_on_b@" in cells[1]["command"]
+
+
+class TestATableThatThePaperDoesNotHave:
+    TABLE = SETS | {
+        "reported": None,
+        "row_headers": ["Choice"],
+        "groups": [
+            {
+                "train": "a",
+                "test": "a",
+                "protocol": "usme_hdr",
+                "metrics": ["psnr_mu", "ssim_mu"],
+                "printed": False,
+                "labels": ["PSNR-μ", "SSIM-μ"],
+            }
+        ],
+        "rows": [{"labels": ["None"], "run": "naive"}],
+    }
+
+    def test_needs_no_file(self, results):
+        cells = results(self.TABLE, [])["rows"][0]["cells"]
+        assert [cell["state"] for cell in cells] == ["not_reported", "not_reported"]
+        assert [cell["decimals"] for cell in cells] == [2, 4]
+
+    def test_has_no_printed_columns(self, checkout):
+        table = self.TABLE | {"groups": [self.TABLE["groups"][0] | {"printed": True, "labels": []}]}
+        write_checkout(checkout, paper=PAPER | {"tables": [table]})
+        with pytest.raises(HdrbenchError, match="'reported' names no file"):
+            compare("demo", "embedded")

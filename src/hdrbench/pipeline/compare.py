@@ -66,7 +66,8 @@ def _rank(rows: list[list[Cell]], index: int) -> None:
 def _places(printed: PrintedTable, row: tuple[str | None, ...], index: int) -> int:
     """Decimals for a number that nobody prints: as many as the paper prints where the same is shown.
 
-    That is in the row, where columns are runs; else in the column, or in others of its metric.
+    That is in the row, where columns are runs; else in the column, or in others of its metric. Where nothing is printed, two
+    of what has a unit, and four of what has none.
     """
     columns = printed.columns
     if columns[index].run:
@@ -77,7 +78,7 @@ def _places(printed: PrintedTable, row: tuple[str | None, ...], index: int) -> i
     found = [decimals(text) for text in alike if text and is_number(text)]
     if columns[index].run and not found:
         found = [decimals(text) for other in printed.values for text in other if text and is_number(text)]
-    return max(found, default=2)
+    return max(found, default=2 if _unit(columns[index].name) else 4)
 
 
 def _better(cell: Asked) -> str | None:

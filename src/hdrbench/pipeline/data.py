@@ -149,10 +149,10 @@ def write_digests(paper: str) -> Path:
 
     Keys are ``data`` (code, by data set), ``settings`` (by profile, role and run), ``train`` and ``evaluate`` (code, by
     role and run), ``asked`` (metrics and protocols, by training role, test role and run), ``cost``, ``report``,
-    ``showcase``.
+    ``showcase``, and ``speed`` where a paper compares any.
     """
-    loaded = runs.load(paper)
-    spec.check(spec.load(paper), loaded, metrics.METRICS, replication(paper) / "paper.yaml")
+    about, loaded = spec.load(paper), runs.load(paper)
+    spec.check(about, loaded, metrics.METRICS, replication(paper) / "paper.yaml")
     all_runs = [(role, name, run.method) for role, named in loaded.runs.items() for name, run in named.items()]
     methods = sorted({method for _, _, method in all_runs})
     train = {method: train_code(method, loaded.task) for method in methods}
@@ -165,13 +165,15 @@ def write_digests(paper: str) -> Path:
         "settings": {},
         "train": {},
         "evaluate": {},
-        "asked": asked(spec.load(paper)),
-        "cost": text_digest([code_digest("hdrbench.pipeline.cost", *modules), spec.load(paper).cost_size]),
+        "asked": asked(about),
+        "cost": text_digest([code_digest("hdrbench.pipeline.cost", *modules), about.cost_size]),
         "report": code_digest("hdrbench.pipeline.compare", "hdrbench.report.page"),
         "showcase": code_digest(
             "hdrbench.report.showcase", f"hdrbench.report.pictures.{loaded.task}", f"{task}.outputs", *modules
         ),
     }
+    if about.speed:
+        digests["speed"] = code_digest("hdrbench.pipeline.speed", *modules)
     for role, name, method in all_runs:
         digests["train"].setdefault(role, {})[name] = train[method]
         digests["evaluate"].setdefault(role, {})[name] = evaluate[method]

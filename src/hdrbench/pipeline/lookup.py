@@ -1,7 +1,6 @@
 """Looking a number up in what the stages wrote, or finding out why it is not there."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from statistics import fmean, median, pstdev
 from typing import TypeVar
 
@@ -14,10 +13,11 @@ from hdrbench.pipeline.data import data_file
 from hdrbench.pipeline.digest import data_code, evaluate_code, train_code
 from hdrbench.pipeline.failures import failure_file
 from hdrbench.pipeline.needs import evaluations
-from hdrbench.pipeline.records import Json, Scores, Sheet, read_json, read_scores
+from hdrbench.pipeline.records import Json, Scores, Sheet, read_json, read_scores, read_speed
+from hdrbench.pipeline.speed import speed_code, speed_file
 from hdrbench.pipeline.stages import has_stage, stage_name
 from hdrbench.runs import ResolvedRun
-from hdrbench.spec import COSTS, COUNTS, Asked, Row, Table
+from hdrbench.spec import COSTS, COUNTS, TIMES, Asked, Row, Table
 from hdrbench.workspace import results
 
 T = TypeVar("T")
@@ -34,6 +34,7 @@ class Lookup:
         self.problems: list[str] = []
         self.scores: dict[tuple[str, str], Scores] = {}
         self._costs: Json = self.optional(lambda: read_json(self.folder.parent / "costs.json")) or {}
+        self._times = self.optional(lambda: read_speed(speed_file(paper, profile_name)))
         self._verified: dict[str, list[str]] = {}
         self._resolved: dict[str, ResolvedRun] = {}
         self._data: dict[str, Json] = {}
@@ -65,6 +66,8 @@ class Lookup:
         file = f"replications/{self.id}/dvc.yaml"
         if cell.name in COUNTS:
             return f"{file}:cost"
+        if cell.name in TIMES:
+            return f"{file}:speed@{self.profile_name}"
         if (run.role, run.name, cell.test) not in self._evaluations or not has_stage(
             self.profile, (run.role, cell.test)
         ):
@@ -75,11 +78,13 @@ class Lookup:
         """Find the number that a cell asks for."""
         if cell.name in COUNTS:
             return self._count(run, cell)
+        if cell.name in TIMES:
+            return self._speed(run, cell)
         scores = self._read_scores(run, cell)
         if isinstance(scores, Missing):
             return scores
         if cell.name in COSTS:
-            return self._ratio(scores, cell) if cell.relative_to else self._time(scores, cell)
+            return self._time(scores, cell)
         sheet = self._sheet(run, scores, cell)
         if isinstance(sheet, Missing):
             return sheet
@@ -120,17 +125,30 @@ class Lookup:
         pixels = median(height * width / 1e6 for height, width in scores.sizes)
         return Measured(median(scores.seconds) if cell.name == "seconds" else pixels, None, count, False, reason)
 
-    def _ratio(self, scores: Scores, cell: Asked) -> Measured | Missing:
-        """How many times as long a run takes as another one, by the medians over the same images on the same device."""
-        other = self._read_scores(self.run(f"{cell.train}/{cell.relative_to}"), cell)
-        if isinstance(other, Missing):
-            return Missing(other.state, f"run '{cell.train}/{cell.relative_to}': {other.reason}")
-        conditions = [(found.data, found.images, found.evaluation.environment) for found in (scores, other)]
-        if conditions[0] != conditions[1]:
-            return Missing("not_run", f"timed on other images or another device than {other.run}; evaluate both again")
-        times = [self._time(found, replace(cell, name="seconds")) for found in (scores, other)]
-        reason = f"{times[0].value:.3g} s / {times[1].value:.3g} s of {other.run}; {times[0].reason}"
-        return Measured(times[0].value / times[1].value, None, times[0].n, False, reason)
+    def _speed(self, run: ResolvedRun, cell: Asked) -> Measured | Missing:
+        """Seconds of an image or a network call, or how many times as many an image takes as with the run to compare with."""
+        asked, found = self.paper.speed, self._times
+        if asked is None or found is None or not {run.id, asked.relative_to} <= found.runs.keys():
+            return Missing("not_run", "not timed yet")
+        for name, options in asked.runs.items():
+            if name in (run.id, asked.relative_to) and found.runs[name].options != self.run(name).options | options:
+                return Missing("not_run", f"timed with other options of {name}; run hdrbench speed {self.id}")
+        timed, other = found.runs[run.id], found.runs[asked.relative_to]
+        seconds = median(timed.seconds)
+        value = {
+            "image_seconds": seconds,
+            "image_ratio": seconds / median(other.seconds),
+            "call_seconds": seconds / timed.calls,
+        }[cell.name]
+        height, width = found.size
+        repetitions = f"median of {len(timed.seconds)}" if len(timed.seconds) > 1 else "one measurement"
+        reason = (
+            f"{repetitions}, {timed.calls} network calls for an image of {width}x{height} on {found.environment.device}, "
+            f"in turns with the other runs; printed: {self.paper.timed_on}"
+        )
+        if timed.code != speed_code(run.method):
+            reason += "; the code changed since this was measured"
+        return Measured(value, None, len(timed.seconds), False, reason)
 
     def _sheet(self, run: ResolvedRun, scores: Scores, cell: Asked) -> Sheet | Missing:
         """Scores of what a cell shows, if they are of its protocol and hold its metric."""

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, FiniteFloat, model_validator
+from pydantic import ConfigDict, Field, FiniteFloat, PositiveInt, model_validator
 
 from hdrbench.errors import HdrbenchError
 from hdrbench.strict import Strict, parse
@@ -92,6 +92,23 @@ class Scores(Record):
         return self
 
 
+class Timed(Record):
+    """Seconds of one run for one image, repetition by repetition, and the network calls that each of them took."""
+
+    options: Json
+    code: str
+    calls: PositiveInt
+    seconds: list[FiniteFloat] = Field(min_length=1)
+
+
+class Speed(Record):
+    """Times of runs, taken in turns on one machine, on an image of a height and width."""
+
+    size: tuple[PositiveInt, PositiveInt]
+    environment: Environment
+    runs: dict[str, Timed]
+
+
 def read_json(path: Path) -> Json | None:
     """Read a JSON object of our own, or None if there is no such file.
 
@@ -115,6 +132,12 @@ def read_scores(path: Path) -> Scores | None:
     """Read a score file and check it, or return None if there is none."""
     content = read_json(path)
     return None if content is None else parse(Scores, content, path)
+
+
+def read_speed(path: Path) -> Speed | None:
+    """Read a file of times and check it, or return None if there is none."""
+    content = read_json(path)
+    return None if content is None else parse(Speed, content, path)
 
 
 def read_viewer(folder: Path) -> list[Json]:

@@ -74,6 +74,14 @@ def stages(paper: str) -> dict[str, Stage]:
         params=[{f"{out}/digests.json": ["cost"]}, {f"{home}/params.yaml": ["runs"]}],
         outs=[_kept(f"{out}/costs.json")],
     )
+    if about.speed:
+        found["speed"] = _stage(
+            {"profile": _profiles(loaded, *about.roles)},
+            f"hdrbench speed {paper} --profile ${{item.profile}}",
+            params=[{f"{out}/digests.json": ["speed"]}, {f"{home}/paper.yaml": ["speed"]}],
+            deps=[f"{out}/${{item.profile}}/weights/{run}.safetensors" for run in about.speed.runs],
+            outs=[_kept(f"{out}/${{item.profile}}/speed.json")],
+        )
     shown = [f"{out}/${{item.profile}}/weights/{run}.safetensors" for run in loaded.showcase]
     found["showcase"] = _stage(
         {"profile": list(loaded.profiles)},
@@ -94,6 +102,7 @@ def stages(paper: str) -> dict[str, Stage]:
             *(f"{home}/{name}" for name in ("paper.yaml", "params.yaml", "reported")),
             *(f"src/hdrbench/report/{name}" for name in ("assets", "templates")),
             f"{out}/costs.json",
+            *([f"{out}/${{item.profile}}/speed.json"] if about.speed else []),
             f"{out}/${{item.profile}}/scores",
             f"{out}/${{item.profile}}/viewer",
         ],
