@@ -162,6 +162,10 @@ class TestTrajectory:
             Trajectory(masks="none").state(self.x0, self.y0, self.masks, self.noise, t), expected
         )
 
+    def test_alpha_is_a_power_of_the_time_passed(self):
+        t = torch.tensor([0.002, 0.501, 1.0])
+        torch.testing.assert_close(Trajectory(alpha_power=2.0).alpha(t), torch.tensor([0.0, 0.25, 1.0]))
+
     def test_low_pass_takes_images_smaller_than_its_kernel(self):
         image = torch.rand(1, 3, 2, 5)
         expected = gaussian_filter(image.numpy(), (0, 0, 3, 3), mode="nearest", truncate=3)
@@ -234,6 +238,31 @@ class TestElc:
         expected = (w_l * rho(d_l)).mean() + (w_c * rho(d_c)).mean()
         value = Elc(alpha=1.5, lambda_c=0.02).loss(pred, hdr, ldr, masks).item()
         assert value == pytest.approx(expected, rel=1e-4)
+
+    def test_luma_is_of_the_reference_if_asked(self):
+        batch = pair(20, 1, seed=3)
+        ldr, hdr, pred = batch["ldr"], batch["hdr"], 1.3 * batch["hdr"]
+        masks = exposure_masks(ldr)
+        value = Elc(luma="hdr").loss(pred, hdr, ldr, masks)
+        assert value == Elc().loss(pred, hdr, hdr, masks)
+        assert value != Elc().loss(pred, hdr, ldr, masks)
+
+    def test_white_is_a_scale_of_the_light(self):
+        batch = pair(20, 1, seed=3)
+        ldr, hdr, pred = batch["ldr"], batch["hdr"], 1.3 * batch["hdr"]
+        masks = exposure_masks(ldr)
+        expected = Elc().loss(4 * pred, 4 * hdr, ldr, masks).item()
+        assert Elc(white=0.25).loss(pred, hdr, ldr, masks).item() == pytest.approx(expected, rel=1e-5)
+
+    def test_without_weighting_every_pixel_counts_alike(self):
+        batch = pair(20, 1, seed=3)
+        luma, chroma = batch["ldr"][:, :1], batch["hdr"][:, :1]
+        for weight, expected in zip(
+            Elc(weighting=False, lambda_c=0.02).weights(luma, exposure_masks(batch["ldr"]), chroma),
+            (0.01, 0.02),
+            strict=True,
+        ):
+            assert torch.equal(weight, torch.full_like(luma, expected))
 
     def test_eq_14_as_printed_leaves_well_exposed_colour_alone(self):
         luma, chroma = torch.rand(1, 1, 4, 4), torch.rand(1, 1, 4, 4)

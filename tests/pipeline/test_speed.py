@@ -1,6 +1,7 @@
 """Runs timed side by side, and the columns that show it."""
 
 import copy
+import dataclasses
 import json
 
 import pytest
@@ -53,12 +54,8 @@ def paper(checkout):
 def timed(paper, monkeypatch):
     """Write the paper and time its runs, with networks as they begin; returns what was written."""
     paper()
-    monkeypatch.setattr(speed, "load_network", lambda run, device: (_built(run), {}))
+    monkeypatch.setattr(speed, "network_of", lambda run, device: methods.build(run.method, run.options).eval())
     return json.loads(speed.measure("demo", "embedded").read_text())
-
-
-def _built(run):
-    return methods.build(run.method, run.options).eval()
 
 
 def cells():
@@ -72,9 +69,29 @@ def test_every_call_of_the_network_counts_with_the_steps_of_the_paper(timed):
     assert slow["options"] == {"sampler": "ddpm"} | DIFFUSION | {"ddpm_steps": 7}
 
 
+def test_runs_take_turns_and_what_a_first_image_costs_is_not_timed(paper, monkeypatch):
+    paper()
+    monkeypatch.setattr(speed, "network_of", lambda run, device: methods.build(run.method, run.options).eval())
+    real, made, before = methods.get("expocm"), [], []
+
+    def reconstruct(network, image, times):
+        made.append((network.sampler, *image.shape[-2:]))
+        return real.reconstruct(network, image, times)
+
+    def timed(call, device):
+        before.append(len(made))
+        return call(), 0.1
+
+    monkeypatch.setattr(methods, "get", lambda name: dataclasses.replace(real, reconstruct=reconstruct))
+    monkeypatch.setattr(speed, "timed", timed)
+    speed.measure("demo", "embedded")
+    assert (before[0], made[:2]) == (2, [("consistency", 16, 16), ("ddpm", 16, 16)])
+    assert made[2:] == [("consistency", 32, 48), ("ddpm", 32, 48)] * speed.ROUNDS
+
+
 def test_a_run_that_took_long_is_left_out_of_further_rounds(paper, monkeypatch):
     paper()
-    monkeypatch.setattr(speed, "load_network", lambda run, device: (_built(run), {}))
+    monkeypatch.setattr(speed, "network_of", lambda run, device: methods.build(run.method, run.options).eval())
     monkeypatch.setattr(speed, "timed", lambda call, device: (call(), speed.ENOUGH_SECONDS / 2))
     runs = json.loads(speed.measure("demo", "embedded").read_text())["runs"]
     assert [len(run["seconds"]) for run in runs.values()] == [2, 2]
@@ -87,7 +104,7 @@ def test_medians_are_divided(timed):
     fast, slow = cells()
     assert [cell["value"] for cell in slow[1:]] == [3.5, 7.0, 0.5]
     assert [cell["value"] for cell in fast[1:]] == [0.5, 1.0, 0.5]
-    assert (slow[2]["text"], slow[2]["reported"], slow[2]["state"]) == ("7", "10", "other_data")
+    assert (slow[2]["text"], slow[2]["reported"], slow[2]["state"]) == ("7.00", "10", "other_data")
     assert slow[2]["reason"].startswith("one measurement, 7 network calls for an image of 48x32 on CPU")
     assert fast[1]["reason"].startswith("median of 3, 1 network calls")
     assert slow[1]["command"] == "dvc repro replications/demo/dvc.yaml:speed@embedded"

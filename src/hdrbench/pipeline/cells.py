@@ -11,7 +11,8 @@ from hdrbench.spec import Tolerance
 class Measured:
     """A number of ours: value, spread, how many images it is the mean of, and whether the paper's is comparable.
 
-    `image` names the image where the number is of one alone, in a table whose rows are scenes.
+    `image` names the image where the number is of one alone, in a table whose rows are scenes. At least `places` decimals
+    are shown, however many are printed.
     """
 
     value: float
@@ -20,6 +21,7 @@ class Measured:
     comparable: bool
     reason: str | None = None
     image: str | None = None
+    places: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,18 +103,19 @@ def measured_cell(
     found: Measured, reported: str | None, better: str | None, tolerance: Tolerance | None, places: int
 ) -> Cell:
     """Fill a cell that has a number of ours; `places` is used where nothing is printed."""
+    digits = max(found.places, decimals(reported) if reported and is_number(reported) else places)
     if reported is None or not is_number(reported):
         return Cell(
             "not_reported",
             found.reason,
             reported,
             found.value,
-            f"{found.value:.{places}f}",
+            f"{found.value:.{digits}f}",
             sd=found.sd,
             n=found.n,
             image=found.image,
+            decimals=digits,
         )
-    digits = decimals(reported)
     sign = -1.0 if better == "lower" else 1.0
     delta = sign * (found.value - float(reported))
     return Cell(
@@ -127,6 +130,7 @@ def measured_cell(
         sd=found.sd,
         n=found.n,
         image=found.image,
+        decimals=digits,
     )
 
 

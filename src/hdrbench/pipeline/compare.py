@@ -81,6 +81,10 @@ def _places(printed: PrintedTable, row: tuple[str | None, ...], index: int) -> i
     return max(found, default=2 if _unit(columns[index].name) else 4)
 
 
+def _printed_places(reported: str | None, otherwise: int) -> int:
+    return decimals(reported) if reported and is_number(reported) else otherwise
+
+
 def _better(cell: Asked) -> str | None:
     """Tell which direction is good; a name that is no metric of ours, such as a user study's, has none."""
     if cell.spread:
@@ -131,7 +135,7 @@ def _cell(lookup: Lookup, table: Table, row: Row, column: Column, reported: str 
         protocol=asked.protocol,
         better=_better(asked),
         unit=_unit(asked.name),
-        decimals=decimals(reported) if reported and is_number(reported) else places,
+        decimals=cell.decimals if cell.decimals is not None else _printed_places(reported, places),
         test=asked.test,
     )
 

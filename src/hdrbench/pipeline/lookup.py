@@ -1,6 +1,7 @@
 """Looking a number up in what the stages wrote, or finding out why it is not there."""
 
 from collections.abc import Callable
+from math import floor, log10
 from statistics import fmean, median, pstdev
 from typing import TypeVar
 
@@ -146,9 +147,10 @@ class Lookup:
             f"{repetitions}, {timed.calls} network calls for an image of {width}x{height} on {found.environment.device}, "
             f"in turns with the other runs; printed: {self.paper.timed_on}"
         )
-        if timed.code != speed_code(run.method):
+        if any(found.runs[name].code != speed_code(self.run(name).method) for name in (run.id, asked.relative_to)):
             reason += "; the code changed since this was measured"
-        return Measured(value, None, len(timed.seconds), False, reason)
+        three_digits = max(0, 2 - floor(log10(value))) if value > 0 else 0
+        return Measured(value, None, len(timed.seconds), False, reason, places=three_digits)
 
     def _sheet(self, run: ResolvedRun, scores: Scores, cell: Asked) -> Sheet | Missing:
         """Scores of what a cell shows, if they are of its protocol and hold its metric."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from hdrbench import methods, runs, workspace
 from hdrbench.errors import HdrbenchError, WeightsMissingError
@@ -83,9 +83,26 @@ def build_network(name: str, options: Mapping[str, Any], weights: Path | None, d
             f"{weights}: holds weights of method '{identity.get('method')}', expected '{name}'; choose that method, or "
             "other weights"
         )
-    network = methods.build(name, identity["options"])
+    return _filled(name, identity["options"], tensors, weights, device)
+
+
+def network_of(run: runs.ResolvedRun, device: str) -> nn.Module:
+    """Build a run's network with its options, and its trained weights, in evaluation mode.
+
+    Raises
+    ------
+    HdrbenchError
+        If the weights are missing, damaged, or of another network.
+    """
+    return _filled(run.method, run.options, checkpoint.read(run.weights)[0], run.weights, device)
+
+
+def _filled(
+    name: str, options: Mapping[str, Any], tensors: Mapping[str, Tensor], weights: Path, device: str
+) -> nn.Module:
+    network = methods.build(name, options)
     try:
-        checkpoint.unpack(tensors, network, None)
+        checkpoint.unpack(dict(tensors), network, None)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise HdrbenchError(f"{weights}: does not fit method '{name}' ({reason}); train it again") from error

@@ -12,7 +12,7 @@ from hdrbench import methods, runs, spec
 from hdrbench.errors import HdrbenchError
 from hdrbench.pipeline.device import best_device, timed
 from hdrbench.pipeline.digest import code_digest
-from hdrbench.pipeline.evaluate import load_network
+from hdrbench.pipeline.networks import network_of
 from hdrbench.pipeline.provenance import environment, git_state, now
 from hdrbench.workspace import results, root, write_atomically
 
@@ -32,8 +32,8 @@ def speed_code(method: str) -> str:
 def measure(paper: str, profile: str) -> Path:
     """Time every run that the paper's `speed` names, with its weights, and write the seconds of each repetition.
 
-    Each network is called once before. Then all take turns, five times; one that has taken 20 seconds is left out of
-    further rounds.
+    The image is noise. Each run makes a corner of it before, and its network is called once. Then all take turns, five
+    times; one that has taken 20 seconds is left out of further rounds.
 
     Raises
     ------
@@ -73,12 +73,12 @@ class _Timer:
             raise HdrbenchError(f"run '{name}': method '{run.method}' does not make HDR of one image")
         run = replace(run, options=run.options | options)
         self.options, self.code, self.device = run.options, speed_code(run.method), image.device.type
-        network, _ = load_network(run, self.device)
-        times = torch.ones(1, 3, device=self.device)
+        network, times = network_of(run, self.device), torch.ones(1, 3, device=self.device)
+        with torch.inference_mode():  # what is imported or chosen at the first call, as far as the image's size permits
+            network(image, times)
+            reconstruct(network, image[..., :16, :16], times)
         self.seconds: list[float] = []
         self.calls = 0
-        with torch.inference_mode():
-            network(image, times)
         network.register_forward_hook(self._count)
         self.call = partial(reconstruct, network, image, times)
 
