@@ -12,6 +12,7 @@ from hdrbench.pipeline.compare import compare
 from hdrbench.pipeline.data import of_split, prepare_data
 from hdrbench.pipeline.evaluate import evaluate
 from hdrbench.pipeline.needs import evaluations, needed
+from hdrbench.pipeline.stages import stages
 from hdrbench.pipeline.train import train
 from hdrbench.runs import resolve
 from hdrbench.spec import asked
@@ -176,13 +177,14 @@ class TestATableThatThePaperDoesNotHave:
                 "labels": ["PSNR-μ", "SSIM-μ"],
             }
         ],
-        "rows": [{"labels": ["None"], "run": "naive"}],
+        "rows": [{"labels": ["None"], "run": "naive"}, {"labels": ["Ours"], "run": "small"}],
     }
 
     def test_needs_no_file(self, results):
         cells = results(self.TABLE, [])["rows"][0]["cells"]
         assert [cell["state"] for cell in cells] == ["not_reported", "not_reported"]
         assert [cell["decimals"] for cell in cells] == [2, 4]
+        assert not any("reported" in path for path in stages("demo")["report"]["deps"])
 
     def test_has_no_printed_columns(self, checkout):
         table = self.TABLE | {"groups": [self.TABLE["groups"][0] | {"printed": True, "labels": []}]}

@@ -99,7 +99,8 @@ def stages(paper: str) -> dict[str, Stage]:
         f"hdrbench report {paper} --profile ${{item.profile}}",
         params=[{f"{out}/digests.json": ["report"]}],
         deps=[
-            *(f"{home}/{name}" for name in ("paper.yaml", "params.yaml", "reported")),
+            *(f"{home}/{name}" for name in ("paper.yaml", "params.yaml")),
+            *([f"{home}/reported"] if any(table.reported for table in about.tables) else []),
             *(f"src/hdrbench/report/{name}" for name in ("assets", "templates")),
             f"{out}/costs.json",
             *([f"{out}/${{item.profile}}/speed.json"] if about.speed else []),
