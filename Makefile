@@ -37,12 +37,13 @@ lock: $(VENV)/ready  ## Resolve requirements.lock anew from pyproject.toml
 	uv pip compile pyproject.toml --extra dev --extra iqa --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url --quiet --output-file requirements.lock
 
-# The environment: what the lock file names, hash by hash, and this checkout in editable mode.
+# The environment: what the lock file names, hash by hash, and this checkout in editable mode. Compiled at once, because
+# every stage is a process, and where PYTHONDONTWRITEBYTECODE is set, as in many containers, each would compile torch again.
 $(VENV)/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hdrbench needs Python >= 3.11, got " + sys.version)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
-	uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
+	uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes --requirement requirements.lock
 	uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
 
