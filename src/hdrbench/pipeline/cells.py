@@ -80,6 +80,11 @@ def decimals(printed: str) -> int:
     return len(printed.partition(".")[2])
 
 
+def printed_decimals(printed: str | None, otherwise: int) -> int:
+    """Count the decimals of what is printed if that is a number."""
+    return decimals(printed) if printed and is_number(printed) else otherwise
+
+
 def judge(value: float, reported: str, better: str | None, tolerance: Tolerance | None) -> str:
     """Compare a number with the printed one.
 
@@ -103,7 +108,7 @@ def measured_cell(
     found: Measured, reported: str | None, better: str | None, tolerance: Tolerance | None, places: int
 ) -> Cell:
     """Fill a cell that has a number of ours; `places` is used where nothing is printed."""
-    digits = max(found.places, decimals(reported) if reported and is_number(reported) else places)
+    digits = max(found.places, printed_decimals(reported, places))
     if reported is None or not is_number(reported):
         return Cell(
             "not_reported",

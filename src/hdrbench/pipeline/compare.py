@@ -6,7 +6,7 @@ from dataclasses import replace
 import hdrbench
 from hdrbench import metrics, protocol, spec
 from hdrbench.datasets import catalog
-from hdrbench.pipeline.cells import Cell, Missing, decimals, is_number, measured_cell, ranks
+from hdrbench.pipeline.cells import Cell, Missing, decimals, is_number, measured_cell, printed_decimals, ranks
 from hdrbench.pipeline.checks import check_paper
 from hdrbench.pipeline.lookup import Lookup
 from hdrbench.pipeline.provenance import git_state, now
@@ -81,10 +81,6 @@ def _places(printed: PrintedTable, row: tuple[str | None, ...], index: int) -> i
     return max(found, default=2 if _unit(columns[index].name) else 4)
 
 
-def _printed_places(reported: str | None, otherwise: int) -> int:
-    return decimals(reported) if reported and is_number(reported) else otherwise
-
-
 def _better(cell: Asked) -> str | None:
     """Tell which direction is good; a name that is no metric of ours, such as a user study's, has none."""
     if cell.spread:
@@ -135,7 +131,7 @@ def _cell(lookup: Lookup, table: Table, row: Row, column: Column, reported: str 
         protocol=asked.protocol,
         better=_better(asked),
         unit=_unit(asked.name),
-        decimals=cell.decimals if cell.decimals is not None else _printed_places(reported, places),
+        decimals=cell.decimals if cell.decimals is not None else printed_decimals(reported, places),
         test=asked.test,
     )
 
