@@ -62,6 +62,6 @@ def boundary(t: Tensor, t_min: float, sigma_data: float) -> tuple[Tensor, Tensor
     return variance / (elapsed.square() + variance), elapsed * sigma_data * scale, scale
 
 
-def time_code(t: Tensor) -> Tensor:
-    """Return 250 ln t, the number that the network's time embedding is made of (Song2023's code)."""
-    return 250.0 * torch.log(t)
+def time_code(t: Tensor, kind: str = "log") -> Tensor:
+    """Return the number that the network's time embedding is made of: 250 ln t (Song2023's code), or 1000 t."""
+    return 250.0 * torch.log(t) if kind == "log" else 1000.0 * t

@@ -1,6 +1,6 @@
 """Conditional DDPM (Ho2020) and DDIM (Song2021) on the same network, through the schedulers of diffusers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,13 +10,18 @@ from hdrbench.errors import HdrbenchError
 
 TRAIN_STEPS = 1000
 PROGRESS_FROM = 20
+# Of diffusers' schedulers: Ho2020's betas; steps 0, 1000 / n, 2000 / n ...; x_0 clipped to [-1, 1] at every step.
+SETTINGS: Mapping[str, Any] = {
+    "beta_start": 1e-4,
+    "beta_end": 0.02,
+    "beta_schedule": "linear",
+    "timestep_spacing": "leading",
+    "clip_sample": True,
+}
 
 
-def make_scheduler(kind: str) -> Any:
-    """Make the diffusers scheduler of ``"ddpm"`` or ``"ddim"``.
-
-    Betas run linearly from 1e-4 to 0.02 and the network predicts noise (Ho2020); x_0 is clipped to [-1, 1] at every step.
-    DDIM adds no noise (eta 0), and takes steps 0, 1000 / n, 2000 / n ... (diffusers' defaults).
+def make_scheduler(kind: str, settings: Mapping[str, Any] = SETTINGS) -> Any:
+    """Make the diffusers scheduler of ``"ddpm"`` or ``"ddim"``; the network predicts noise (Ho2020), and DDIM adds none.
 
     Raises
     ------
@@ -28,10 +33,17 @@ def make_scheduler(kind: str) -> Any:
     except ImportError as error:
         raise HdrbenchError(f"sampler '{kind}' needs diffusers ({error}); install 'diffusers>=0.42'") from error
     scheduler = {"ddpm": diffusers.DDPMScheduler, "ddim": diffusers.DDIMScheduler}[kind]
-    return scheduler(TRAIN_STEPS, beta_start=1e-4, beta_end=0.02, beta_schedule="linear", prediction_type="epsilon")
+    return scheduler(TRAIN_STEPS, prediction_type="epsilon", **settings)
 
 
-def sample(kind: str, steps: int, predict: Callable[[Tensor, Tensor], Tensor], start: Tensor, seed: int) -> Tensor:
+def sample(
+    kind: str,
+    steps: int,
+    predict: Callable[[Tensor, Tensor], Tensor],
+    start: Tensor,
+    seed: int,
+    settings: Mapping[str, Any] = SETTINGS,
+) -> Tensor:
     """Denoise step by step, with a progress bar.
 
     Parameters
@@ -44,6 +56,8 @@ def sample(kind: str, steps: int, predict: Callable[[Tensor, Tensor], Tensor], s
         The noise to start from, (N, 3, H, W).
     seed
         Of the noise that DDPM adds, the same for every image, so that they do not depend on what else is in the batch.
+    settings
+        See `SETTINGS`.
 
     Returns
     -------
@@ -52,7 +66,7 @@ def sample(kind: str, steps: int, predict: Callable[[Tensor, Tensor], Tensor], s
     """
     from rich.progress import track
 
-    scheduler = make_scheduler(kind)
+    scheduler = make_scheduler(kind, settings)
     scheduler.set_timesteps(steps)
     generators = [torch.Generator().manual_seed(seed) for _ in start]
     state = start * scheduler.init_noise_sigma

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from hdrbench.errors import HdrbenchError
+from hdrbench.errors import HdrbenchError, unknown
 from hdrbench.methods import Batch, Objective
 from hdrbench.methods.expocm import diffusion
 from hdrbench.methods.expocm.consistency import step_count, target_rate, time_grid
@@ -22,6 +22,7 @@ def objective(
     first_steps: int = 2,
     last_steps: int = 150,
     start_rate: float = 0.95,
+    elc_from: str = "end",
     **elc: Any,
 ) -> tuple[Objective, list[str]]:
     """Build the training objective on ``ldr`` and ``hdr``, both (N, 3, H, W) in [0, 1].
@@ -35,8 +36,10 @@ def objective(
         as section 3.4 may be read.
     first_steps, last_steps, start_rate
         s0, s1 and mu0 of `hdrbench.methods.expocm.consistency`: 2, 150, 0.95 (Song2023). k / K counts within the first stage.
+    elc_from
+        Which output ELC is taken on: ``"end"``, from x_T, as in inference (ours), or ``"any"``, from a random time of the grid.
     elc
-        See `hdrbench.methods.expocm.elc.Elc`. ELC is taken on the one-step output from x_T (ours).
+        See `hdrbench.methods.expocm.elc.Elc`.
 
     Returns
     -------
@@ -48,10 +51,12 @@ def objective(
     Raises
     ------
     HdrbenchError
-        If `stage_one` is not in (0, 1], or the ELC loss is asked for an unknown luma.
+        If `stage_one` is not in (0, 1], or `elc_from` or the ELC loss's luma is unknown.
     """
     if not 0.0 < stage_one <= 1.0:
         raise HdrbenchError(f"stage_one must be above 0 and at most 1, got {stage_one}")
+    if elc_from not in ("end", "any"):
+        raise unknown("elc_from", elc_from, ("end", "any"))
     constants = Elc(**elc)
 
     def losses(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
@@ -66,7 +71,7 @@ def objective(
         count = step_count(min(1.0, batch.iteration / length), first_steps, last_steps)
         if batch.iteration < length:
             return {"consistency": consistency_loss(model, batch, count)}
-        values = {"elc": elc_loss(model, batch, constants)}
+        values = {"elc": elc_loss(model, batch, constants, count if elc_from == "any" else None)}
         if consistency_in_stage_two:
             values["consistency"] = consistency_in_stage_two * consistency_loss(model, batch, count)
         return values
@@ -89,16 +94,21 @@ def consistency_loss(network: ExpoCm, batch: Batch, count: int) -> Tensor:
     return F.mse_loss(network(ldr, at=(path.state(x0, y0, masks, noise, later), later)), wanted)
 
 
-def elc_loss(network: ExpoCm, batch: Batch, elc: Elc) -> Tensor:
-    """Take the ELC loss of the one-step output from fresh noise."""
-    ldr = batch["ldr"]
-    pred = network(ldr, at=network.start(ldr, torch.randn_like(ldr)))
-    return elc.loss(decode(pred, network.encoding), batch["hdr"], ldr, exposure_masks(ldr))
+def elc_loss(network: ExpoCm, batch: Batch, elc: Elc, count: int | None = None) -> Tensor:
+    """Take the ELC loss of the one-step output from fresh noise, from x_T or from a random one of `count` times."""
+    ldr, hdr, masks, path = batch["ldr"], batch["hdr"], exposure_masks(batch["ldr"]), network.trajectory
+    at = network.start(ldr, torch.randn_like(ldr))
+    if count is not None:
+        grid = time_grid(count, path.t_min, path.t_max, path.rho).to(ldr.device)
+        t = grid[torch.randint(1, count, (len(ldr),), device=ldr.device)]
+        noise = torch.randn_like(ldr)
+        at = path.state(encode(hdr, network.encoding), network.observed(ldr), masks, noise, t), t
+    return elc.loss(decode(network(ldr, at=at), network.encoding), hdr, ldr, masks)
 
 
 def noise_loss(network: ExpoCm, batch: Batch) -> Tensor:
     """Predict the noise in a state of a random step (Ho2020, eq. 14)."""
     x0 = encode(batch["hdr"], network.encoding) - network.base(batch["ldr"])
     steps, noise = torch.randint(diffusion.TRAIN_STEPS, (len(x0),), device=x0.device), torch.randn_like(x0)
-    state = diffusion.make_scheduler(network.sampler).add_noise(x0, noise, steps)
+    state = diffusion.make_scheduler(network.sampler, network.scheduler).add_noise(x0, noise, steps)
     return F.mse_loss(network(batch["ldr"], at=(state, steps)), noise)

@@ -15,6 +15,13 @@ from hdrbench.methods.expocm.masks import exposure_masks
 from hdrbench.methods.expocm.network import UNet
 from hdrbench.methods.expocm.trajectory import Trajectory
 
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "encoding": ENCODINGS,
+    "guide": ("codes", "linear"),
+    "time_code": ("log", "linear"),
+    "inference": ("online", "target"),
+}
+
 
 class ExpoCm(nn.Module):
     """The network, everything that both training and inference must know, and the EMA target.
@@ -32,6 +39,13 @@ class ExpoCm(nn.Module):
         Network calls for one image of the diffusion samplers, of 1000 steps in training: 1000 and 50, as printed.
     encoding
         What of the HDR image the network sees: ``"mu_law"`` (ours) or ``"linear"``.
+    guide
+        y_0, what the trajectories know of the scene: display codes in [-1, 1], ``"codes"``, beside which mid-grey is no guide
+        (ours), or ``"linear"``, linearised by gamma 2.2 and encoded as HDR is.
+    time_code
+        ``"log"`` for 250 ln t (Song2023's code), or ``"linear"`` for 1000 t; see `hdrbench.methods.expocm.consistency`.
+    scheduler
+        What differs from `hdrbench.methods.expocm.diffusion.SETTINGS` in the schedulers of diffusers.
     sigma_data
         Spread of the data in the parameterisation, 0.5 (Karras2022, Song2023).
     inference
@@ -57,6 +71,9 @@ class ExpoCm(nn.Module):
         ddpm_steps: int = 1000,
         ddim_steps: int = 50,
         encoding: str = "mu_law",
+        guide: str = "codes",
+        time_code: str = "log",
+        scheduler: Mapping[str, Any] | None = None,
         sigma_data: float = 0.5,
         inference: str = "online",
         noise_seed: int = 0,
@@ -65,10 +82,12 @@ class ExpoCm(nn.Module):
     ) -> None:
         super().__init__()
         steps = {"ddpm": ddpm_steps, "ddim": ddim_steps}
-        self._check(sampler, steps, encoding, inference)
+        choices = {"encoding": encoding, "guide": guide, "time_code": time_code, "inference": inference}
+        self._check(sampler, steps, choices, scheduler or {})
         if naive_level is not None and not 0.0 < naive_level <= 1.0:
             raise ValueError(f"naive_level must be above 0 and at most 1, got {naive_level}")
         self.sampler, self.encoding, self.sigma_data = sampler, encoding, sigma_data
+        self.guide, self.time_code, self.scheduler = guide, time_code, {**diffusion.SETTINGS, **(scheduler or {})}
         self.inference, self.noise_seed, self.naive_level = inference, noise_seed, naive_level
         self.steps = steps.get(sampler, 1)
         self.trajectory = Trajectory(**trajectory)
@@ -76,15 +95,17 @@ class ExpoCm(nn.Module):
         self.target = frozen_copy(self.unet) if sampler == "consistency" else None
 
     @staticmethod
-    def _check(sampler: str, steps: Mapping[str, int], encoding: str, inference: str) -> None:
-        for name, value, known in (
-            ("sampler", sampler, ("consistency", *steps)),
-            ("encoding", encoding, ENCODINGS),
-            ("inference", inference, ("online", "target")),
-        ):
-            if value not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got '{value}'")
-        if sampler != "consistency" and inference == "target":
+    def _check(
+        sampler: str, steps: Mapping[str, int], choices: Mapping[str, str], scheduler: Mapping[str, Any]
+    ) -> None:
+        known = {**CHOICES, "sampler": ("consistency", *steps)}
+        for name, value in {**choices, "sampler": sampler}.items():
+            if value not in known[name]:
+                raise ValueError(f"{name} must be one of {', '.join(known[name])}, got '{value}'")
+        for name in scheduler:
+            if name not in diffusion.SETTINGS:
+                raise ValueError(f"scheduler must be of {', '.join(diffusion.SETTINGS)}, got '{name}'")
+        if sampler != "consistency" and choices["inference"] == "target":
             raise ValueError(f"sampler {sampler} has no target network; take inference online")
         for kind, count in steps.items():
             if not 1 <= count <= diffusion.TRAIN_STEPS:
@@ -128,7 +149,7 @@ class ExpoCm(nn.Module):
         skip, out, scale = (c.view(-1, 1, 1, 1) for c in boundary(t, self.trajectory.t_min, self.sigma_data))
         base = self.base(ldr)
         state = state - base
-        return base + skip * state + out * network(scale * state, condition, time_code(t))
+        return base + skip * state + out * network(scale * state, condition, time_code(t, self.time_code))
 
     def base(self, ldr: Tensor) -> Tensor:
         """Return what the result starts from, as `encode` has it: zeros, or the image that `naive_level` describes."""
@@ -137,8 +158,10 @@ class ExpoCm(nn.Module):
         return encode(gamma_decode(ldr) * self.naive_level, self.encoding)
 
     def observed(self, ldr: Tensor) -> Tensor:
-        """Return y_0, what the trajectories know of the scene: the LDR image in [-1, 1], or `base` if there is one."""
-        return 2.0 * ldr - 1.0 if self.naive_level is None else self.base(ldr)
+        """Return y_0, what the trajectories know of the scene: what `guide` says, or `base` if there is one."""
+        if self.naive_level is not None:
+            return self.base(ldr)
+        return 2.0 * ldr - 1.0 if self.guide == "codes" else encode(gamma_decode(ldr), self.encoding)
 
     def start(self, ldr: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return x_T and T, where inference starts, on given noise or on that of `noise_seed`."""
@@ -162,6 +185,7 @@ class ExpoCm(nn.Module):
                 lambda state, step: self(ldr, at=(state, step)),
                 self.start(ldr)[0],
                 self.noise_seed,
+                self.scheduler,
             )
         return decode(result.clamp(-1.0, 1.0), self.encoding)
 

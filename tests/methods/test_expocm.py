@@ -73,6 +73,20 @@ def test_zero_initialisation_predicts_nothing():
     )
 
 
+def test_the_guide_is_the_ldr_image_as_codes_or_as_light():
+    ldr = pair()["ldr"]
+    torch.testing.assert_close(small().observed(ldr), 2 * ldr - 1)
+    torch.testing.assert_close(small(guide="linear").observed(ldr), 2 * mu_law(ldr**2.2) - 1)
+
+
+def test_settings_of_the_schedulers_reach_diffusers():
+    pytest.importorskip("diffusers", reason="diffusers is not installed")
+    network = small(sampler="ddim", scheduler={"timestep_spacing": "trailing", "beta_end": 0.03})
+    scheduler = diffusion.make_scheduler("ddim", network.scheduler)
+    scheduler.set_timesteps(10)
+    assert (scheduler.timesteps[0], scheduler.betas[-1]) == (999, pytest.approx(0.03))
+
+
 class TestNaiveLevel:
     """The result starts from gamma 2.2 alone."""
 
@@ -248,7 +262,23 @@ class TestObjective:
         for name, value in whole[0].state_dict().items():
             assert torch.equal(value, second[0].state_dict()[name]), name
 
-    @pytest.mark.parametrize("options", [{"stage_one": 0.0}, {"stage_one": 1.1}, {"luma": "hsv"}])
+    def test_elc_may_be_taken_from_any_time_of_the_grid(self, monkeypatch):
+        network, batch, seen = small(), pair(), []
+        called = network.unet.forward
+        monkeypatch.setattr(network.unet, "forward", lambda *a: seen.append(a[2]) or called(*a))
+        for start, times in (("end", {1.0}), ("any", {0.002, 1.0})):
+            seen.clear()
+            objective, _ = losses.objective(
+                stage_one=0.5, elc_from=start, consistency_in_stage_two=0.0, first_steps=3, last_steps=3
+            )
+            for iteration in range(5, 10):
+                assert torch.isfinite(objective(network, Batch(batch, iteration, 10))["elc"])
+            found = {t for code in seen for t in torch.exp(code / 250).tolist()}
+            assert max(found) == pytest.approx(1.0)
+            assert (len(found) > 1) == (start == "any")
+            assert min(found) > min(times) - 1e-6
+
+    @pytest.mark.parametrize("options", [{"stage_one": 0.0}, {"stage_one": 1.1}, {"luma": "hsv"}, {"elc_from": "t"}])
     def test_bad_options_are_one_line(self, options):
         with pytest.raises(HdrbenchError, match=next(iter(options))):
             losses.objective(**options)

@@ -117,6 +117,7 @@ class TestSchedules:
 
     def test_time_code(self):
         assert time_code(torch.tensor([1.0, math.e])).tolist() == pytest.approx([0.0, 250.0])
+        assert time_code(torch.tensor([0.5]), "linear").tolist() == [500.0]
 
 
 class TestTrajectory:
