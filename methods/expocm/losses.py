@@ -23,6 +23,7 @@ def objective(
     last_steps: int = 150,
     start_rate: float = 0.95,
     elc_from: str = "end",
+    ema_rate: float = 0.9999,
     **elc: Any,
 ) -> tuple[Objective, list[str]]:
     """Build the training objective on ``ldr`` and ``hdr``, both (N, 3, H, W) in [0, 1].
@@ -38,6 +39,8 @@ def objective(
         s0, s1 and mu0 of `hdrbench.methods.expocm.consistency`: 2, 150, 0.95 (Song2023). k / K counts within the first stage.
     elc_from
         Which output ELC is taken on: ``"end"``, from x_T, as in inference (ours), or ``"any"``, from a random time of the grid.
+    ema_rate
+        Share in [0, 1) of the target that a diffusion sampler keeps, where it has one: 0.9999 (Ho2020).
     elc
         See `hdrbench.methods.expocm.elc.Elc`.
 
@@ -51,10 +54,12 @@ def objective(
     Raises
     ------
     HdrbenchError
-        If `stage_one` is not in (0, 1], or `elc_from` or the ELC loss's luma is unknown.
+        If `stage_one` is not in (0, 1] or `ema_rate` not in [0, 1), or `elc_from` or the ELC loss's luma is unknown.
     """
     if not 0.0 < stage_one <= 1.0:
         raise HdrbenchError(f"stage_one must be above 0 and at most 1, got {stage_one}")
+    if not 0.0 <= ema_rate < 1.0:
+        raise HdrbenchError(f"ema_rate must be at least 0 and below 1, got {ema_rate}")
     if elc_from not in ("end", "any"):
         raise unknown("elc_from", elc_from, ("end", "any"))
     constants = Elc(**elc)
@@ -62,6 +67,8 @@ def objective(
     def losses(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         model = cast(ExpoCm, network)
         if model.sampler != "consistency":
+            if model.target is not None:
+                model.update_target(ema_rate if batch.iteration else 0.0)
             return {"noise": noise_loss(model, batch)}
         length = stage_one * batch.iterations
         # Song2023 updates the target after the optimiser's step. Here that is the start of the next iteration; a checkpoint

@@ -20,6 +20,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "guide": ("codes", "linear"),
     "time_code": ("log", "linear"),
     "inference": ("online", "target"),
+    "beta_schedule": ("linear", "scaled_linear", "squaredcos_cap_v2"),
+    "timestep_spacing": ("leading", "trailing", "linspace"),
 }
 
 
@@ -49,7 +51,8 @@ class ExpoCm(nn.Module):
     sigma_data
         Spread of the data in the parameterisation, 0.5 (Karras2022, Song2023).
     inference
-        Whose weights reconstruct: ``"online"``, as in section 3.1, or ``"target"``.
+        Whose weights reconstruct: ``"online"``, as in section 3.1, or ``"target"``, the average of them (EMA), which diffusion
+        samplers have only where this asks for it.
     noise_seed
         Of the noise that inference starts from. It is the same for every image, so that results repeat.
     naive_level
@@ -83,30 +86,29 @@ class ExpoCm(nn.Module):
         super().__init__()
         steps = {"ddpm": ddpm_steps, "ddim": ddim_steps}
         choices = {"encoding": encoding, "guide": guide, "time_code": time_code, "inference": inference}
-        self._check(sampler, steps, choices, scheduler or {})
+        settings = {**diffusion.SETTINGS, **(scheduler or {})}
+        self._check(sampler, steps, choices, settings)
         if naive_level is not None and not 0.0 < naive_level <= 1.0:
             raise ValueError(f"naive_level must be above 0 and at most 1, got {naive_level}")
         self.sampler, self.encoding, self.sigma_data = sampler, encoding, sigma_data
-        self.guide, self.time_code, self.scheduler = guide, time_code, {**diffusion.SETTINGS, **(scheduler or {})}
+        self.guide, self.time_code, self.scheduler = guide, time_code, settings
         self.inference, self.noise_seed, self.naive_level = inference, noise_seed, naive_level
         self.steps = steps.get(sampler, 1)
         self.trajectory = Trajectory(**trajectory)
         self.unet = UNet(width, multipliers, blocks, attention, initialisation)
-        self.target = frozen_copy(self.unet) if sampler == "consistency" else None
+        self.target = frozen_copy(self.unet) if sampler == "consistency" or inference == "target" else None
 
     @staticmethod
     def _check(
         sampler: str, steps: Mapping[str, int], choices: Mapping[str, str], scheduler: Mapping[str, Any]
     ) -> None:
-        known = {**CHOICES, "sampler": ("consistency", *steps)}
-        for name, value in {**choices, "sampler": sampler}.items():
-            if value not in known[name]:
-                raise ValueError(f"{name} must be one of {', '.join(known[name])}, got '{value}'")
         for name in scheduler:
             if name not in diffusion.SETTINGS:
                 raise ValueError(f"scheduler must be of {', '.join(diffusion.SETTINGS)}, got '{name}'")
-        if sampler != "consistency" and choices["inference"] == "target":
-            raise ValueError(f"sampler {sampler} has no target network; take inference online")
+        known, chosen = {**CHOICES, "sampler": ("consistency", *steps)}, {**choices, "sampler": sampler, **scheduler}
+        for name, names in known.items():
+            if chosen[name] not in names:
+                raise ValueError(f"{name} must be one of {', '.join(names)}, got '{chosen[name]}'")
         for kind, count in steps.items():
             if not 1 <= count <= diffusion.TRAIN_STEPS:
                 raise ValueError(f"{kind}_steps must be from 1 to {diffusion.TRAIN_STEPS}, got {count}")
@@ -143,7 +145,7 @@ class ExpoCm(nn.Module):
         condition = 2.0 * ldr - 1.0
         network = self.target if target else self.unet
         if network is None:
-            raise ValueError(f"sampler {self.sampler} has no target network")
+            raise ValueError(f"sampler {self.sampler} has a target network with inference='target' only")
         if self.sampler != "consistency":
             return network(state, condition, t)
         skip, out, scale = (c.view(-1, 1, 1, 1) for c in boundary(t, self.trajectory.t_min, self.sigma_data))
@@ -176,13 +178,14 @@ class ExpoCm(nn.Module):
     @torch.no_grad()
     def reconstruct(self, ldr: Tensor) -> Tensor:
         """Reconstruct linear HDR in [0, 1] from (N, 3, H, W) codes: the sample, clipped to [-1, 1], decoded."""
+        averaged = self.inference == "target"
         if self.sampler == "consistency":
-            result = self(ldr, target=self.inference == "target")
+            result = self(ldr, target=averaged)
         else:
             result = self.base(ldr) + diffusion.sample(
                 self.sampler,
                 self.steps,
-                lambda state, step: self(ldr, at=(state, step)),
+                lambda state, step: self(ldr, at=(state, step), target=averaged),
                 self.start(ldr)[0],
                 self.noise_seed,
                 self.scheduler,

@@ -278,7 +278,10 @@ class TestObjective:
             assert (len(found) > 1) == (start == "any")
             assert min(found) > min(times) - 1e-6
 
-    @pytest.mark.parametrize("options", [{"stage_one": 0.0}, {"stage_one": 1.1}, {"luma": "hsv"}, {"elc_from": "t"}])
+    @pytest.mark.parametrize(
+        "options",
+        [{"stage_one": 0.0}, {"stage_one": 1.1}, {"luma": "hsv"}, {"elc_from": "t"}, {"ema_rate": 1.0}],
+    )
     def test_bad_options_are_one_line(self, options):
         with pytest.raises(HdrbenchError, match=next(iter(options))):
             losses.objective(**options)
@@ -328,6 +331,18 @@ class TestDiffusion:
         assert small(sampler="ddim").load_state_dict(network.state_dict())
         assert network.target is None
 
+    def test_the_average_of_the_weights_may_reconstruct(self):
+        pytest.importorskip("diffusers", reason="diffusers is not installed")
+        network, ldr = small(sampler="ddim", ddim_steps=3, inference="target"), pair()["ldr"]
+        objective, _ = losses.objective(ema_rate=0.75)
+        before, old = network.reconstruct(ldr), network.target.output[-1].bias.clone()
+        objective(network, Batch(pair(), 0, 10))
+        torch.nn.init.constant_(network.unet.output[-1].bias, 1.0)
+        assert torch.equal(network.reconstruct(ldr), before)
+        objective(network, Batch(pair(), 1, 10))
+        torch.testing.assert_close(network.target.output[-1].bias, 0.75 * old + 0.25)
+        assert not torch.equal(network.reconstruct(ldr), before)
+
     def test_without_diffusers_it_says_what_to_install(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "diffusers", None)
         with pytest.raises(HdrbenchError, match="install 'diffusers"):
@@ -351,7 +366,11 @@ def make_alphas():
         ({"ddpm_steps": 0}, "ddpm_steps must be from 1 to 1000"),
         ({"sampler": "ddim", "ddim_steps": 2000}, "ddim_steps must be from 1 to 1000"),
         ({"naive_level": 0.0}, "naive_level"),
-        ({"sampler": "ddim", "inference": "target"}, "no target"),
+        ({"guide": "hdr"}, "codes, linear"),
+        ({"time_code": "cosine"}, "log, linear"),
+        ({"inference": "both"}, "online, target"),
+        ({"scheduler": {"eta": 1.0}}, "beta_start, beta_end"),
+        ({"scheduler": {"timestep_spacing": "even"}}, "leading, trailing, linspace"),
         ({"encoding": "log"}, "mu_law, linear"),
         ({"masks": "four"}, "three, two, none"),
         ({"ill_posed": "both"}, "over or under"),

@@ -97,12 +97,10 @@ def network_of(run: runs.ResolvedRun, device: str) -> nn.Module:
     return _filled(run.method, run.options, checkpoint.read(run.weights)[0], run.weights, device)
 
 
-def _filled(
-    name: str, options: Mapping[str, Any], tensors: Mapping[str, Tensor], weights: Path, device: str
-) -> nn.Module:
+def _filled(name: str, options: Mapping[str, Any], tensors: dict[str, Tensor], weights: Path, device: str) -> nn.Module:
     network = methods.build(name, options)
     try:
-        checkpoint.unpack(dict(tensors), network, None)
+        checkpoint.unpack(tensors, network, None)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise HdrbenchError(f"{weights}: does not fit method '{name}' ({reason}); train it again") from error
