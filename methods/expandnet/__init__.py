@@ -17,9 +17,8 @@ from hdrbench.methods.expandnet.network import ExpandNet
 def reconstruct(network: nn.Module, middle: Tensor, times: Tensor) -> Reconstruction:
     """Expand (N, 3, H, W) LDR images.
 
-    The output is passed on unscaled, and `times` is not used: a network that was trained on references whose 1 is the
-    saturation of the shortest exposure, as they are in this project, has learned that scale. One image does not tell how
-    much brighter than the shortest exposure it was taken, so the scale is a guess, which a protocol may align away.
+    The output is passed on unscaled, and `times` is not used: 1 is what 1 was in the references of training. Where that is
+    not tied to the input, as with a reference divided by its maximum, the scale is a guess, which a protocol may align away.
     """
     return Reconstruction(network(middle), {})
 

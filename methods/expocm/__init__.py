@@ -20,8 +20,7 @@ from hdrbench.methods.expocm.model import ExpoCm
 def reconstruct(network: nn.Module, middle: Tensor, times: Tensor) -> Reconstruction:
     """Reconstruct HDR from (N, 3, H, W) LDR images, in one network call or by diffusion sampling.
 
-    The output, in [0, 1], is passed on unscaled, and `times` is not used: 1 is what 1 was in the references of training,
-    in this project the saturation of the shortest exposure.
+    The output, in [0, 1], is passed on unscaled, and `times` is not used: 1 is what 1 was in the references of training.
     """
     return Reconstruction(cast(ExpoCm, network).reconstruct(middle), {})
 

@@ -23,7 +23,7 @@ def objective(
     last_steps: int = 150,
     start_rate: float = 0.95,
     elc_from: str = "end",
-    ema_rate: float = 0.9999,
+    ema_rate: float = 0.999,
     **elc: Any,
 ) -> tuple[Objective, list[str]]:
     """Build the training objective on ``ldr`` and ``hdr``, both (N, 3, H, W) in [0, 1].
@@ -40,7 +40,8 @@ def objective(
     elc_from
         Which output ELC is taken on: ``"end"``, from x_T, as in inference (ours), or ``"any"``, from a random time of the grid.
     ema_rate
-        Share in [0, 1) of the target that a diffusion sampler keeps, where it has one: 0.9999 (Ho2020).
+        Share in [0, 1) of the target that is kept with a diffusion sampler, where it has one: 0.999 (Jiang2023), 0.9999
+        (Ho2020).
     elc
         See `hdrbench.methods.expocm.elc.Elc`.
 

@@ -22,6 +22,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "inference": ("online", "target"),
     "beta_schedule": ("linear", "scaled_linear", "squaredcos_cap_v2"),
     "timestep_spacing": ("leading", "trailing", "linspace"),
+    "variance_type": ("fixed_small", "fixed_large"),
 }
 
 
@@ -42,8 +43,8 @@ class ExpoCm(nn.Module):
     encoding
         What of the HDR image the network sees: ``"mu_law"`` (ours) or ``"linear"``.
     guide
-        y_0, what the trajectories know of the scene: display codes in [-1, 1], ``"codes"``, beside which mid-grey is no guide
-        (ours), or ``"linear"``, linearised by gamma 2.2 and encoded as HDR is.
+        y_0, the LDR image in the trajectories and beside the state: display codes in [-1, 1], ``"codes"``, where the 0 that
+        eq. 8 has for a guide is mid-grey (ours), or ``"linear"``, linearised by gamma 2.2 and encoded as HDR is.
     time_code
         ``"log"`` for 250 ln t (Song2023's code), or ``"linear"`` for 1000 t; see `hdrbench.methods.expocm.consistency`.
     scheduler
@@ -142,7 +143,7 @@ class ExpoCm(nn.Module):
             noise in the state of `encode` less `base`.
         """
         state, t = at if at is not None else self.start(ldr)
-        condition = 2.0 * ldr - 1.0
+        condition = self.condition(ldr)
         network = self.target if target else self.unet
         if network is None:
             raise ValueError(f"sampler {self.sampler} has a target network with inference='target' only")
@@ -159,11 +160,13 @@ class ExpoCm(nn.Module):
             return torch.zeros_like(ldr)
         return encode(gamma_decode(ldr) * self.naive_level, self.encoding)
 
-    def observed(self, ldr: Tensor) -> Tensor:
-        """Return y_0, what the trajectories know of the scene: what `guide` says, or `base` if there is one."""
-        if self.naive_level is not None:
-            return self.base(ldr)
+    def condition(self, ldr: Tensor) -> Tensor:
+        """Return y_0 as `guide` has it, which the network sees beside the state."""
         return 2.0 * ldr - 1.0 if self.guide == "codes" else encode(gamma_decode(ldr), self.encoding)
+
+    def observed(self, ldr: Tensor) -> Tensor:
+        """Return y_0 as the trajectories have it: `condition`, or `base` where the result starts from that."""
+        return self.condition(ldr) if self.naive_level is None else self.base(ldr)
 
     def start(self, ldr: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return x_T and T, where inference starts, on given noise or on that of `noise_seed`."""
@@ -186,7 +189,7 @@ class ExpoCm(nn.Module):
                 self.sampler,
                 self.steps,
                 lambda state, step: self(ldr, at=(state, step), target=averaged),
-                self.start(ldr)[0],
+                ldr,
                 self.noise_seed,
                 self.scheduler,
             )

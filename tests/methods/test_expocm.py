@@ -76,7 +76,10 @@ def test_zero_initialisation_predicts_nothing():
 def test_the_guide_is_the_ldr_image_as_codes_or_as_light():
     ldr = pair()["ldr"]
     torch.testing.assert_close(small().observed(ldr), 2 * ldr - 1)
-    torch.testing.assert_close(small(guide="linear").observed(ldr), 2 * mu_law(ldr**2.2) - 1)
+    linear = small(guide="linear")
+    for y0 in (linear.observed(ldr), linear.condition(ldr)):
+        torch.testing.assert_close(y0, 2 * mu_law(ldr**2.2) - 1)
+    assert torch.equal(small(guide="linear", naive_level=0.5).observed(ldr), small(naive_level=0.5).observed(ldr))
 
 
 def test_settings_of_the_schedulers_reach_diffusers():
@@ -304,6 +307,19 @@ class TestDiffusion:
         result = diffusion.sample(kind, steps, predict, torch.randn(2, 3, 4, 4), seed=0)
         torch.testing.assert_close(result, x0, rtol=0, atol=1e-3)
         assert calls == list(range(1000 - 1000 // steps, -1, -1000 // steps))
+
+    @pytest.mark.parametrize(("kind", "steps"), [("ddpm", 10), ("ddpm", 50), ("ddim", 10)])
+    def test_states_of_a_perfect_predictor_are_as_noisy_as_those_of_training(self, kind, steps):
+        pytest.importorskip("diffusers", reason="diffusers is not installed")
+        kept, spreads = make_alphas(), []
+
+        def predict(state, step):  # of a black image in the middle of the range
+            noise = (1 - kept[step[0]].float()).sqrt()
+            spreads.append((state.std() / noise).item())
+            return state / noise
+
+        diffusion.sample(kind, steps, predict, torch.zeros(1, 3, 64, 64), seed=0)
+        assert spreads[: steps // 2] == pytest.approx([1.0] * (steps // 2), abs=0.06)
 
     def test_training_loss_is_the_error_of_the_noise(self):
         pytest.importorskip("diffusers", reason="diffusers is not installed")
