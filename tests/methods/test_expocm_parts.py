@@ -5,11 +5,12 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from hdrbench.methods.expocm import elc
+from hdrbench.methods.expocm import diffusion, elc
 from hdrbench.methods.expocm.consistency import boundary, step_count, target_rate, time_code, time_grid
 from hdrbench.methods.expocm.elc import Elc
 from hdrbench.methods.expocm.encoding import ENCODINGS, decode, encode
 from hdrbench.methods.expocm.masks import Masks, exposure_masks, merge
+from hdrbench.methods.expocm.model import ExpoCm
 from hdrbench.methods.expocm.trajectory import Trajectory, low_pass
 
 
@@ -277,3 +278,39 @@ class TestElc:
         x = torch.linspace(-1, 1, 21, dtype=torch.float64, requires_grad=True)
         (gradient,) = torch.autograd.grad(elc.charbonnier(x.square(), 0.1).sum(), x)
         torch.testing.assert_close(gradient, x.detach() / (x.detach().square() + 0.01).sqrt())
+
+
+class TestSampling:
+    @pytest.mark.parametrize(("kind", "steps"), [("ddpm", 1000), ("ddim", 50)])
+    def test_a_perfect_noise_predictor_recovers_the_image(self, kind, steps):
+        pytest.importorskip("diffusers", reason="diffusers is not installed")
+        x0 = torch.rand(2, 3, 4, 4) * 2 - 1
+        kept = make_alphas()
+        calls = []
+
+        def predict(state, step):
+            calls.append(step[0].item())
+            a = kept[step[0]].float()
+            return (state - a.sqrt() * x0) / (1 - a).sqrt()
+
+        assert ExpoCm(width=4, sampler=kind).steps == steps
+        result = diffusion.sample(kind, steps, predict, torch.randn(2, 3, 4, 4), seed=0)
+        torch.testing.assert_close(result, x0, rtol=0, atol=1e-3)
+        assert calls == list(range(1000 - 1000 // steps, -1, -1000 // steps))
+
+    @pytest.mark.parametrize(("kind", "steps"), [("ddpm", 10), ("ddpm", 50), ("ddim", 10)])
+    def test_states_of_a_perfect_predictor_are_as_noisy_as_those_of_training(self, kind, steps):
+        pytest.importorskip("diffusers", reason="diffusers is not installed")
+        kept, spreads = make_alphas(), []
+
+        def predict(state, step):  # of an image that is 0, mid-grey, everywhere
+            noise = (1 - kept[step[0]].float()).sqrt()
+            spreads.append((state.std() / noise).item())
+            return state / noise
+
+        diffusion.sample(kind, steps, predict, torch.zeros(1, 3, 64, 64), seed=0)
+        assert spreads[: steps // 2] == pytest.approx([1.0] * (steps // 2), abs=0.06)
+
+
+def make_alphas():
+    return torch.cumprod(1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), 0)
